@@ -1,0 +1,76 @@
+"""How many rows a feature's embedding table has, as the config says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from recinfer.errors import ConfigError
+
+# Without `default_bucketize_value`, id 0 stands for the default value and id 1 for words outside the vocabulary.
+RESERVED_IDS = 2
+
+# The reference gives the table of a match feature with a word list one row more; its checkpoints have that shape.
+MATCH_EXTRA_ROWS = 1
+
+
+def table_size(config: Any, name: str, *, must: bool) -> int | None:
+    """Rows of the embedding table of a feature message.
+
+    Args:
+        must: raise where the size cannot be told, instead of returning None.
+
+    Raises:
+        ConfigError: no bucketizer is set, or a vocabulary file cannot be read.
+    """
+    fields = config.DESCRIPTOR.fields_by_name
+    for field in ("zch", "dynamicemb"):
+        if field in fields and config.HasField(field):
+            raise ConfigError(f"`{field}` is not supported: feature {name!r}", f"remove `{field}` from the feature")
+    for field in ("hash_bucket_size", "num_buckets"):
+        if field in fields and config.HasField(field):
+            return int(getattr(config, field))
+    explicit = "default_bucketize_value" in fields and config.HasField("default_bucketize_value")
+    if "vocab_list" in fields and len(config.vocab_list):
+        extra = MATCH_EXTRA_ROWS if config.DESCRIPTOR.name == "MatchFeature" else 0
+        return len(config.vocab_list) + (0 if explicit else RESERVED_IDS) + extra
+    if "vocab_dict" in fields and len(config.vocab_dict):
+        return max(config.vocab_dict.values()) + 1
+    if "boundaries" in fields and len(config.boundaries):
+        return len(config.boundaries) + 1
+    if "vocab_file" in fields and config.HasField("vocab_file"):
+        return _vocabulary_file(config, name, must=must)
+    if must:
+        raise ConfigError(
+            f"feature {name!r} does not say how large its embedding table is",
+            "set one of hash_bucket_size, num_buckets, vocab_list, vocab_dict, vocab_file, boundaries",
+        )
+    return None
+
+
+def _vocabulary_file(config: Any, name: str, *, must: bool) -> int | None:
+    path = Path(config.asset_dir) / config.vocab_file if config.asset_dir else Path(config.vocab_file)
+    if not path.is_file():
+        if not must:
+            return None
+        raise ConfigError(f"feature {name!r}: vocab_file {str(path)!r} does not exist", "give the path of the vocabulary")
+    if config.DESCRIPTOR.name == "TokenizeFeature":
+        return _tokenizer_size(path, name)
+    highest = -1
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        parts = line.split()
+        highest = max(highest, int(parts[1]) if len(parts) == 2 and parts[1].isdecimal() else number)
+    return highest + 1
+
+
+def _tokenizer_size(path: Path, name: str) -> int:
+    try:
+        model = json.loads(path.read_text(encoding="utf-8"))
+        ids = [*model["model"]["vocab"].values(), *(token["id"] for token in model.get("added_tokens", []))]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"feature {name!r}: {str(path)!r} is no tokenizer.json of a word-piece or BPE model: {error}",
+            "sentencepiece models are not supported here; convert to tokenizer.json",
+        ) from error
+    return max(ids) + 1

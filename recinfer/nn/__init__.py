@@ -1,0 +1,1 @@
+"""Building blocks of models; parameter names follow TorchEasyRec's, so that its checkpoints load."""

@@ -1,0 +1,62 @@
+"""Target attention of Deep Interest Network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from recinfer.nn.jagged import repeat_rows, softmax_over_steps, weighted_sum
+from recinfer.nn.mlp import MLP
+
+
+class DIN(nn.Module):
+    """Weighs each step of a sequence by its match with a query (Zhou et al., KDD 2018, arXiv:1706.06978).
+
+    The attention is an MLP over ``[query, step, query - step, query * step]``. Steps are taken without padding, and the
+    first layer is split: the query's part is multiplied once per row, and ``step`` and ``query - step`` share a product.
+
+    Args:
+        query_dim: width of the query; a narrower one than ``step_dim`` is widened with zeros.
+        step_dim: width of a step.
+        attn_mlp: the ``MLP`` message of the attention.
+    """
+
+    def __init__(self, query_dim: int, step_dim: int, attn_mlp: Any) -> None:
+        super().__init__()
+        self.query_dim = query_dim
+        self.step_dim = step_dim
+        self.mlp = MLP.from_config(step_dim * 4, attn_mlp)
+        self.linear = nn.Linear(self.mlp.out_features, 1)
+
+    def forward(self, query: torch.Tensor, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Pools a jagged sequence.
+
+        Args:
+            query: [B, query_dim].
+            steps: [sum of lengths, step_dim].
+            lengths: steps per row, [B].
+
+        Returns:
+            [B, step_dim]; zeros for a row without steps.
+        """
+        if self.query_dim < self.step_dim:
+            query = functional.pad(query, (0, self.step_dim - self.query_dim))
+        hidden = self._first_linear(query, steps, lengths)
+        for layer in list(self.mlp.mlp[0].perceptron)[1:]:
+            hidden = layer(hidden)
+        for perceptron in list(self.mlp.mlp)[1:]:
+            hidden = perceptron(hidden)
+        weights = softmax_over_steps(self.linear(hidden), lengths)
+        return weighted_sum(steps, weights, lengths)
+
+    def _first_linear(self, query: torch.Tensor, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The first linear layer over the four parts, without building them: [sum, hidden]."""
+        linear = self.mlp.mlp[0].perceptron[0]
+        of_query, of_step, of_difference, of_product = torch.split(linear.weight, self.step_dim, dim=1)
+        per_row = functional.linear(query, of_query + of_difference, linear.bias)
+        products = torch.cat([steps, repeat_rows(query, lengths) * steps], dim=1)
+        weight = torch.cat([of_step - of_difference, of_product], dim=1)
+        return repeat_rows(per_row, lengths) + functional.linear(products, weight)

@@ -1,0 +1,128 @@
+"""Lookups of sequence groups: a query per row, and its steps without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from torchrec import EmbeddingCollection, KeyedJaggedTensor
+
+from recinfer.features.base import Feature
+from recinfer.nn.jagged import align_steps, first_step, pool_steps
+from recinfer.nn.tables import TableSet
+
+
+class SequenceEmbeddings(nn.Module):
+    """One embedding collection per width for all sequence groups.
+
+    Tables are apart from those of :class:`~recinfer.nn.pooled_embeddings.PooledEmbeddings`, also where names agree.
+
+    Args:
+        groups: features of each group: those that are no sequences make the query, the others the steps.
+    """
+
+    def __init__(self, groups: Mapping[str, Sequence[Feature]]) -> None:
+        super().__init__()
+        self.groups = {name: list(features) for name, features in groups.items()}
+        sets: dict[int, TableSet] = {}
+        self._table_of: dict[str, tuple[int, str]] = {}
+        self._names: dict[int, list[str]] = {}
+        for features in self.groups.values():
+            for feature in features:
+                if not feature.is_sparse:
+                    continue
+                dim = feature.output_dim
+                table = sets.setdefault(dim, TableSet()).add(feature)
+                self._table_of[feature.name] = (dim, table)
+                names = self._names.setdefault(dim, [])
+                if feature.name not in names:
+                    names.append(feature.name)
+        self.tables = [table for tables in sets.values() for table in tables.tables.values()]
+        self.ec_dict = nn.ModuleDict(
+            {
+                str(dim): EmbeddingCollection(tables=[table.sequence_config() for table in tables.tables.values()])
+                for dim, tables in sets.items()
+            }
+        )
+        for dim, tables in sets.items():
+            for table in tables.tables.values():
+                self.ec_dict[str(dim)].embeddings[table.name].weight.requires_grad_(table.trainable)
+
+    def query_dim(self, group: str) -> int:
+        """Width of a group's query."""
+        return sum(feature.output_dim for feature in self.groups[group] if not feature.is_sequence)
+
+    def step_dim(self, group: str) -> int:
+        """Width of a group's steps."""
+        return sum(feature.output_dim for feature in self.groups[group] if feature.is_sequence)
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Per group: ``<group>.query`` [B, query_dim], ``<group>.sequence`` [steps, step_dim], ``.sequence_length`` [B]."""
+        looked_up = self._look_up(batch)
+        out: dict[str, torch.Tensor] = {}
+        for group, features in self.groups.items():
+            query = [self._query(feature, looked_up, batch) for feature in features if not feature.is_sequence]
+            if query:
+                out[f"{group}.query"] = torch.cat(query, dim=1)
+            steps = [feature for feature in features if feature.is_sequence]
+            if steps:
+                # All features of a group describe the same steps; the first one says how many there are.
+                lengths = batch[f"{steps[0].name}.lengths"]
+                parts = [self._steps(feature, looked_up, batch, lengths) for feature in steps]
+                out[f"{group}.sequence"] = torch.cat(parts, dim=1)
+                out[f"{group}.sequence_length"] = lengths
+        return out
+
+    def _look_up(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The embedding of every id: [sum, dim] per sparse feature."""
+        out: dict[str, torch.Tensor] = {}
+        for dim, names in self._names.items():
+            keyed = KeyedJaggedTensor(
+                keys=names,
+                values=torch.cat([batch[f"{name}.values"] for name in names]),
+                lengths=torch.cat([self._id_lengths(batch, name) for name in names]),
+            )
+            found = self.ec_dict[str(dim)](keyed)
+            for name in names:
+                out[name] = found[name].values().to(torch.float32)
+        return out
+
+    def _id_lengths(self, batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+        """Ids per row, [B]; the sums over steps where a step holds several."""
+        if not self._is_multi(name):
+            return batch[f"{name}.lengths"]
+        return ids_per_row(batch[f"{name}.key_lengths"], batch[f"{name}.lengths"])
+
+    def _is_multi(self, name: str) -> bool:
+        return any(f.name == name and f.is_sequence and f.value_dim != 1 for fs in self.groups.values() for f in fs)
+
+    def _query(
+        self, feature: Feature, looked_up: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        if not feature.is_sparse:
+            return batch[f"{feature.name}.values"]
+        values, lengths = looked_up[feature.name], batch[f"{feature.name}.lengths"]
+        if feature.value_dim == 1:
+            return first_step(values, lengths)
+        return pool_steps(values, lengths, feature.pooling == "mean")
+
+    def _steps(
+        self,
+        feature: Feature,
+        looked_up: dict[str, torch.Tensor],
+        batch: dict[str, torch.Tensor],
+        lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        values = looked_up[feature.name] if feature.is_sparse else batch[f"{feature.name}.values"]
+        if feature.is_sparse and feature.value_dim != 1:
+            values = pool_steps(values, batch[f"{feature.name}.key_lengths"], feature.pooling == "mean")
+        return align_steps(values, batch[f"{feature.name}.lengths"], lengths)
+
+
+@torch.fx.wrap
+def ids_per_row(key_lengths: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Ids per row, int32 [B], from ids per step [steps] and steps per row [B]."""
+    ends = torch.ops.fbgemm.asynchronous_complete_cumsum(key_lengths.to(torch.int64))
+    rows = torch.ops.fbgemm.asynchronous_complete_cumsum(lengths.to(torch.int64))
+    return torch.diff(ends[rows]).to(lengths.dtype)

@@ -1,0 +1,1 @@
+"""Training and evaluation: batches, optimizers, schedules, losses, metrics, checkpoints and the loop over them."""

@@ -1,0 +1,197 @@
+"""Checkpoints: ``model.ckpt-<step>`` with model, optimizer, sharding plan and position, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchrec.optim.keyed import KeyedOptimizer
+
+from recinfer.errors import ModelError, OutputError
+from recinfer.train.checkpoint_fit import check_fit
+from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest
+from recinfer.train.checkpoint_storage import read_index, read_tensors, sync_folder, write_tensors
+from recinfer.train.optimizer_state import load_optimizer_state, optimizer_state
+from recinfer.train.optimizers import DenseOptimizer
+
+PREFIX = "model."
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands.
+
+    Attributes:
+        step: updates done.
+        epoch: passes over the data done.
+        batch: batches of the running pass done.
+        config_fingerprint: of the config that it was trained with, "" where unknown.
+        seed: of shuffling and dropout.
+        grad_scaler: state of the gradient scaler, if there is one.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    config_fingerprint: str = ""
+    seed: int = 0
+    grad_scaler: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Everything that a checkpoint keeps.
+
+    Attributes:
+        module: its ``state_dict()`` names start with ``model.``; plain or sharded.
+        dense: optimizers of the dense parameters.
+        fused: optimizer of the embedding tables.
+        plan: JSON of the sharding plan.
+        averages: moving averages of the dense parameters, by name, if they are kept.
+    """
+
+    module: nn.Module
+    dense: Sequence[DenseOptimizer] = ()
+    fused: KeyedOptimizer | None = None
+    plan: str = "{}"
+    averages: dict[str, torch.Tensor] | None = None
+
+
+def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
+    """Writes ``model_dir/model.ckpt-<step>``: under another name first, flushed, then renamed.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    target = Path(model_dir) / f"model.ckpt-{position.step}"
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        _remove(draft)
+        draft.mkdir(parents=True)
+        write_tensors(draft / "model", state.module.state_dict())
+        write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused))
+        if state.averages is not None:
+            write_tensors(draft / "ema", state.averages)
+        _write(draft / "plan", state.plan)
+        _write(draft / "meta.json", json.dumps(asdict(position), indent=2) + "\n")
+        sync_folder(draft)
+        _remove(target)
+        draft.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"the checkpoint {target} cannot be written: {error}", "choose another model_dir") from error
+    finally:
+        _remove(draft)
+    return target
+
+
+def load(model: nn.Module, checkpoint: str | Path, *, use_ema: bool = False) -> Path:
+    """Loads parameters and buffers into a model in place.
+
+    Args:
+        model: a plain model (its names follow ``model.`` in the checkpoint), or a module with those names.
+        checkpoint: ``model.ckpt-<step>``, or a model folder (its latest checkpoint).
+        use_ema: take the moving averages of the dense parameters instead of their last values.
+
+    Returns:
+        The checkpoint that was loaded.
+
+    Raises:
+        ModelError: there is none, it is damaged, or its names or shapes are not the model's.
+    """
+    folder = find_checkpoint(checkpoint)
+    state = _named_state(model)
+    check_fit(read_index(folder / "model"), state, str(folder))
+    read_tensors(folder / "model", state)
+    if use_ema:
+        _load_averages(folder, state)
+    return folder
+
+
+def load_training(state: TrainState, checkpoint: Path) -> Position:
+    """Restores model and optimizers, to go on where the checkpoint was written.
+
+    Raises:
+        ModelError: as :func:`load`, or the optimizers are others.
+    """
+    load(state.module, checkpoint)
+    load_optimizer_state(checkpoint / "optimizer", state.dense, state.fused)
+    if state.averages is not None:
+        stored = checkpoint / "ema"
+        if stored.is_dir():
+            read_tensors(stored, state.averages)
+        else:
+            _restart_averages(state)
+    return read_position(checkpoint)
+
+
+def read_position(checkpoint: Path) -> Position:
+    """Where training stood; checkpoints of others only tell the step, in their name."""
+    path = checkpoint / "meta.json"
+    if not path.is_file():
+        step = checkpoint.name.rsplit("-", 1)[-1]
+        return Position(int(step) if step.isdecimal() else 0)
+    try:
+        return Position(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}", "use an earlier checkpoint") from error
+
+
+def _named_state(model: nn.Module) -> dict[str, Any]:
+    state = model.state_dict()
+    if all(name.startswith(PREFIX) for name in state):
+        return state
+    return {PREFIX + name: tensor for name, tensor in state.items()}
+
+
+def _load_averages(folder: Path, state: dict[str, Any]) -> None:
+    if not (folder / "ema").is_dir():
+        raise ModelError(
+            f"the checkpoint {folder} has no moving averages",
+            "train with dense_optimizer.ema, or leave use_dense_ema out",
+        )
+    index = read_index(folder / "ema")
+    known = {name: state[name] for name in index.state_dict_metadata if name in state}
+    check_fit(index, known, str(folder / "ema"))
+    read_tensors(folder / "ema", known)
+
+
+def _restart_averages(state: TrainState) -> None:
+    assert state.averages is not None
+    parameters = dict(state.module.named_parameters())
+    for name, average in state.averages.items():
+        average.copy_(parameters[name].detach())
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+__all__ = [
+    "Position",
+    "TrainState",
+    "best",
+    "checkpoints",
+    "delete_old",
+    "find_checkpoint",
+    "latest",
+    "load",
+    "load_training",
+    "read_position",
+    "save",
+]

@@ -1,0 +1,114 @@
+"""The checkpoints of a model folder: which are complete, the latest, the best, and which to delete."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from recinfer.errors import ModelError
+from recinfer.train.checkpoint_storage import is_complete
+
+NAME = re.compile(r"model\.ckpt-(\d+)")
+RESULTS = "eval_results.jsonl"
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in a checkpoint folder's name; 0 where it has none."""
+    match = NAME.fullmatch(checkpoint.name)
+    return int(match[1]) if match else 0
+
+
+def checkpoints(model_dir: str | Path) -> list[Path]:
+    """The complete checkpoints of a model folder, oldest step first."""
+    folder = Path(model_dir)
+    if not folder.is_dir():
+        return []
+    named = [path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)]
+    return [path for path in sorted(named, key=step_of) if is_complete(path / "model")]
+
+
+def latest(model_dir: str | Path) -> Path:
+    """The checkpoint of the highest step.
+
+    Raises:
+        ModelError: there is none; says what the folder holds.
+    """
+    found = checkpoints(model_dir)
+    if not found:
+        raise ModelError(
+            f"no complete checkpoint in {model_dir}: {_content(Path(model_dir))}",
+            "train first, or name the folder that holds model.ckpt-<step>",
+        )
+    return found[-1]
+
+
+def best(model_dir: str | Path, metric: str, larger_is_better: bool = True) -> Path:
+    """The checkpoint with the best recorded value of a metric; the later one of equals.
+
+    Raises:
+        ModelError: no checkpoint that is still there has that metric.
+    """
+    results = {result["step"]: result["metrics"] for result in read_results(model_dir)}
+    scored: list[tuple[float, int, Path]] = []
+    for path in checkpoints(model_dir):
+        value = results.get(step_of(path), {}).get(metric)
+        if value is not None and not math.isnan(value):
+            scored.append((value if larger_is_better else -value, step_of(path), path))
+    if not scored:
+        known = sorted({name for metrics in results.values() for name in metrics})
+        raise ModelError(
+            f"no checkpoint in {model_dir} has a recorded {metric!r}",
+            f"recorded are: {', '.join(known)}" if known else "evaluate during training, or ask for the latest",
+        )
+    return max(scored)[2]
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """A checkpoint from what a user names: the folder ``model.ckpt-<step>`` itself, or a model folder (its latest).
+
+    Raises:
+        ModelError: neither.
+    """
+    folder = Path(path)
+    if (folder / "model").is_dir():
+        if not is_complete(folder / "model"):
+            raise ModelError(f"the checkpoint {folder} is incomplete", "copy it again, or use an earlier one")
+        return folder
+    return latest(folder)
+
+
+def record_results(model_dir: str | Path, step: int, metrics: dict[str, float]) -> None:
+    """Appends the metrics of a checkpoint to the model folder's list, one JSON object a line."""
+    finite = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+    with (Path(model_dir) / RESULTS).open("a") as stream:
+        stream.write(json.dumps({"step": step, "metrics": finite}) + "\n")
+
+
+def read_results(model_dir: str | Path) -> list[dict[str, Any]]:
+    """What :func:`record_results` wrote; a last line cut off by a kill is left out."""
+    path = Path(model_dir) / RESULTS
+    if not path.is_file():
+        return []
+    lines = path.read_text().split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
+def delete_old(model_dir: str | Path, keep: int) -> list[Path]:
+    """Deletes all complete checkpoints but the ``keep`` of the highest steps, and says which; 0 keeps all."""
+    old = checkpoints(model_dir)[:-keep] if keep else []
+    for path in old:
+        shutil.rmtree(path)
+    return old
+
+
+def _content(folder: Path) -> str:
+    if not folder.exists():
+        return "the folder does not exist"
+    if not folder.is_dir():
+        return "it is not a folder"
+    names = sorted(path.name for path in folder.iterdir())
+    return f"it holds {', '.join(names[:10])}" if names else "it is empty"

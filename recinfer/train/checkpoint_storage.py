@@ -1,0 +1,121 @@
+"""Reading and writing ``torch.distributed.checkpoint`` folders, in a process group or without one."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint import DefaultLoadPlanner, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.planner import ReadItem
+
+from recinfer.errors import ModelError, OutputError
+from recinfer.train.metadata_unpickler import read_metadata
+
+INDEX = ".metadata"
+
+
+class SafeReader(FileSystemReader):
+    """A reader whose index is read by :mod:`recinfer.train.metadata_unpickler`."""
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        """The folder's index."""
+        metadata = read_index(Path(self.path))
+        if metadata.storage_meta is None:
+            metadata.storage_meta = StorageMeta()
+        metadata.storage_meta.load_id = self.load_id
+        return metadata
+
+
+class TensorsOnly(DefaultLoadPlanner):
+    """A planner that reads entries which are no tensors with torch's restricted unpickler."""
+
+    def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
+        """Puts a plain value into the state dict."""
+        self.original_state_dict[read_item.dest_index.fqn] = torch.load(value, weights_only=True)
+
+
+def read_index(folder: Path) -> Metadata:
+    """The index of a checkpoint folder: names, shapes, file positions.
+
+    Raises:
+        ModelError: there is none, or it cannot be trusted.
+    """
+    path = folder / INDEX
+    try:
+        with path.open("rb") as stream:
+            return read_metadata(stream, str(path))
+    except OSError as error:
+        raise ModelError(f"{folder} is not a checkpoint folder: {error}") from error
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has a readable index and all the bytes that it points to."""
+    try:
+        index = read_index(folder)
+    except ModelError:
+        return False
+    ends: dict[str, int] = {}
+    for info in index.storage_data.values():
+        ends[info.relative_path] = max(ends.get(info.relative_path, 0), info.offset + info.length)
+    return all((folder / name).is_file() and (folder / name).stat().st_size >= end for name, end in ends.items())
+
+
+def read_tensors(folder: Path, state: dict[str, Any]) -> None:
+    """Fills the tensors of ``state`` in place from a folder that holds all of its names in their shapes.
+
+    Raises:
+        ModelError: a file is damaged or missing.
+    """
+    try:
+        with _alone():
+            dcp.load(state, storage_reader=SafeReader(folder), planner=TensorsOnly(), no_dist=True)
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise ModelError(
+            f"the checkpoint {folder} cannot be read: {reason[-1] if reason else type(error).__name__}",
+            "copy the folder again, or use an earlier checkpoint",
+        ) from error
+
+
+def write_tensors(folder: Path, state: dict[str, Any]) -> None:
+    """Writes a flat dict of tensors to a new folder, flushed to the disk.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True)
+        with _alone():
+            dcp.save(state, storage_writer=FileSystemWriter(folder, sync_files=True), no_dist=True)
+        sync_folder(folder)
+    except Exception as error:
+        raise OutputError(f"the checkpoint {folder} cannot be written: {error}", "choose another model_dir") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes a folder's list of files to the disk, so that names survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hides torch's remark that saving or loading without a process group must be meant for one process: it is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*ShardedTensor")
+        warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
+        yield

@@ -1,0 +1,167 @@
+"""The metrics that a config asks for, over the predictions of all its tasks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, MulticlassAccuracy, MulticlassAUROC
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
+
+from recinfer.data.parser import Tensors
+from recinfer.errors import ConfigError
+from recinfer.models.base import Task
+from recinfer.train.batches import Batch
+from recinfer.train.ranking_metrics import GroupedAUC, NormalizedEntropy
+
+GROUPED = ("grouped_auc",)
+TWO_CLASS = ("auc", "grouped_auc", "normalized_entropy")
+REGRESSION = ("mean_absolute_error", "mean_squared_error")
+SUPPORTED = (*TWO_CLASS, "multiclass_auc", "accuracy", *REGRESSION)
+
+
+@dataclass(frozen=True)
+class NamedMetric:
+    """One metric of one task.
+
+    Attributes:
+        name: ``auc``, or ``auc_<task>``.
+        score: key of the prediction that it judges.
+        label: label column.
+        group: grouping column, "" for none.
+        whole_labels: whether labels are classes instead of amounts.
+        metric: a torchmetrics one, or one of :mod:`recinfer.train.ranking_metrics`.
+    """
+
+    name: str
+    score: str
+    label: str
+    group: str
+    whole_labels: bool
+    metric: Any
+
+    def update(self, predictions: Tensors, batch: Batch) -> None:
+        """Adds a batch."""
+        label = batch.labels[self.label]
+        arguments = [predictions[self.score].detach().float(), label.long() if self.whole_labels else label.float()]
+        if self.group:
+            arguments.append(batch.groups[self.group])
+        self.metric.update(*arguments)
+
+    def compute(self) -> float:
+        """The value so far; NaN where it is not defined, as AUC is not with a single label."""
+        if not _is_defined(self.metric):
+            return math.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(self.metric.compute())
+
+
+class Metrics:
+    """All metrics of all tasks.
+
+    Args:
+        tasks: of the model.
+        device: where predictions are.
+
+    Raises:
+        ConfigError: a metric does not run here, or does not fit its task.
+    """
+
+    def __init__(self, tasks: Sequence[Task], device: torch.device | None = None) -> None:
+        self.metrics = [build_metric(config, task, device) for task in tasks for config in task.metrics]
+
+    def update(self, predictions: Tensors, batch: Batch) -> None:
+        """Adds a batch's predictions."""
+        for metric in self.metrics:
+            metric.update(predictions, batch)
+
+    def compute(self) -> dict[str, float]:
+        """Every metric by name."""
+        return {metric.name: metric.compute() for metric in self.metrics}
+
+
+def grouping_columns(tasks: Sequence[Task]) -> tuple[str, ...]:
+    """The columns that the tasks' grouped metrics group by."""
+    metrics = [config for task in tasks for config in task.metrics]
+    keys = [config.grouped_auc.grouping_key for config in metrics if config.HasField("grouped_auc")]
+    return tuple(dict.fromkeys(keys))
+
+
+def build_metric(config: Any, task: Task, device: torch.device | None = None) -> NamedMetric:
+    """The metric of a ``MetricConfig`` or ``TrainMetricConfig`` message.
+
+    Raises:
+        ConfigError: it does not run here, or does not fit the task.
+    """
+    kind = config.WhichOneof("metric")
+    where = f"tower {task.name!r}" if task.name else "model_config"
+    if kind not in SUPPORTED:
+        raise ConfigError(f"metric `{kind}` is not supported: {where}", f"use one of {', '.join(SUPPORTED)}")
+    message = getattr(config, kind)
+    regression = "l2_loss" in task.loss_kinds
+    fits = _fits(kind, task.num_class, regression)
+    if not fits:
+        raise ConfigError(f"metric `{kind}` does not fit num_class {task.num_class} and its losses: {where}")
+    if kind in GROUPED and not message.grouping_key:
+        raise ConfigError(f"metric `{kind}` has no grouping_key: {where}", "name the column to group by")
+    metric = _BUILDERS[kind](message, task.num_class)
+    return NamedMetric(
+        name=f"{kind}{task.suffix}",
+        score=_score(kind, task.num_class, regression) + task.suffix,
+        label=task.label,
+        group=message.grouping_key if kind in GROUPED else "",
+        whole_labels=kind not in REGRESSION,
+        metric=metric.to(device) if device is not None and isinstance(metric, torch.nn.Module) else metric,
+    )
+
+
+def _fits(kind: str, num_class: int, regression: bool) -> bool:
+    if kind in REGRESSION:
+        return num_class == 1
+    if regression:
+        return False
+    if kind in TWO_CLASS:
+        return num_class <= 2
+    return kind == "accuracy" or num_class > 1
+
+
+def _score(kind: str, num_class: int, regression: bool) -> str:
+    if regression:
+        return "y"
+    return "probs1" if kind in TWO_CLASS and num_class == 2 else "probs"
+
+
+def _accuracy(message: Any, num_class: int) -> Any:
+    if num_class == 1:
+        return BinaryAccuracy(threshold=message.threshold, validate_args=False)
+    return MulticlassAccuracy(num_class, top_k=message.top_k, average="micro", validate_args=False)
+
+
+_BUILDERS: dict[str, Callable[[Any, int], Any]] = {
+    "auc": lambda message, _: BinaryAUROC(thresholds=message.thresholds, validate_args=False),
+    "multiclass_auc": lambda message, num_class: MulticlassAUROC(
+        num_class, average=message.average, thresholds=message.thresholds, validate_args=False
+    ),
+    "grouped_auc": lambda message, _: GroupedAUC(),
+    "accuracy": _accuracy,
+    "mean_absolute_error": lambda message, _: MeanAbsoluteError(),
+    "mean_squared_error": lambda message, _: MeanSquaredError(),
+    "normalized_entropy": lambda message, _: NormalizedEntropy(message.eta),
+}
+
+
+def _is_defined(metric: Any) -> bool:
+    """Whether a metric has seen what it needs: any row, and for a binary AUC both labels."""
+    if not isinstance(metric, torch.nn.Module):
+        return True
+    if not getattr(metric, "update_called", True):
+        return False
+    if isinstance(metric, BinaryAUROC):
+        counts = metric.confmat[0].sum(dim=1)  # [2]: rows of label 0, rows of label 1
+        return bool((counts > 0).all())
+    return True

@@ -1,0 +1,142 @@
+"""What a ``TrainConfig`` message asks of the loop, checked before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from recinfer.errors import ConfigError
+
+PRECISIONS = {"": None, "BF16": torch.bfloat16, "FP16": torch.float16}
+CLIPPING = ("none", "norm", "value")
+SUMMARIES = ("loss", "learning_rate")
+UNSUPPORTED = (
+    "fine_tune_ckpt_param_map",
+    "save_checkpoints_timestamp_interval",
+    "save_checkpoints_timestamps",
+    "delta_embedding_dump_config",
+)
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """How gradients of dense parameters are bounded.
+
+    Attributes:
+        kind: ``none``, ``norm`` (of all of them together) or ``value`` (each element).
+        bound: the largest norm or element.
+        norm_type: 2 for the Euclidean norm.
+    """
+
+    kind: str = "none"
+    bound: float = 1.0
+    norm_type: float = 2.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The loop's settings.
+
+    Attributes:
+        num_steps, num_epochs: where to stop, whichever comes first; None for no bound.
+        save_steps: steps between checkpoints, 0 for none but the last.
+        save_epochs: epochs between checkpoints, 0 for none but the last.
+        log_steps: steps between log lines.
+        keep: newest checkpoints to keep, 0 for all.
+        precision: dtype of autocast, or None.
+        scaler: arguments of the gradient scaler, or None.
+        accumulate: batches of one dense update.
+        clipping: of dense gradients.
+        summaries: what TensorBoard gets; empty without TensorBoard.
+        profile: record a trace of a few steps.
+        ema_decay: of the moving averages of dense parameters, or None.
+    """
+
+    num_steps: int | None
+    num_epochs: int | None
+    save_steps: int
+    save_epochs: int
+    log_steps: int
+    keep: int
+    precision: torch.dtype | None
+    scaler: dict[str, float] | None
+    accumulate: int
+    clipping: Clipping
+    summaries: tuple[str, ...]
+    profile: bool
+    ema_decay: float | None
+
+
+def read_settings(config: Any) -> TrainSettings:
+    """Reads and checks a ``TrainConfig`` message.
+
+    Raises:
+        ConfigError: training would have no end, or a setting is unknown or unsupported.
+    """
+    _check_supported(config)
+    if not (config.num_steps or config.num_epochs):
+        raise ConfigError("train_config says neither num_steps nor num_epochs", "set one, such as num_epochs: 1")
+    by_epoch = bool(config.save_checkpoints_epochs)
+    return TrainSettings(
+        num_steps=config.num_steps or None,
+        num_epochs=config.num_epochs or None,
+        save_steps=0 if by_epoch else config.save_checkpoints_steps,
+        save_epochs=config.save_checkpoints_epochs,
+        log_steps=max(config.log_step_count_steps, 1),
+        keep=config.keep_checkpoint_max,
+        precision=read_precision(config.mixed_precision, "train_config.mixed_precision"),
+        scaler=_scaler(config),
+        accumulate=max(config.gradient_accumulation_steps, 1),
+        clipping=_clipping(config.grad_clipping),
+        summaries=(tuple(config.tensorboard_summaries) or SUMMARIES) if config.use_tensorboard else (),
+        profile=config.is_profiling,
+        ema_decay=config.dense_optimizer.ema.decay if config.dense_optimizer.HasField("ema") else None,
+    )
+
+
+def read_precision(name: str, where: str) -> torch.dtype | None:
+    """The dtype of a ``mixed_precision`` field, None for full precision.
+
+    Raises:
+        ConfigError: it is unknown.
+    """
+    if name not in PRECISIONS:
+        raise ConfigError(f"{where}: {name!r} is unknown", "use BF16 or FP16, or leave it out")
+    return PRECISIONS[name]
+
+
+def _check_supported(config: Any) -> None:
+    for name in UNSUPPORTED:
+        field = config.DESCRIPTOR.fields_by_name[name]
+        if len(getattr(config, name)) if field.is_repeated else config.HasField(name):
+            raise ConfigError(f"`{name}` is not supported: train_config", f"remove {name}")
+    for name in config.tensorboard_summaries:
+        if name not in SUMMARIES:
+            raise ConfigError(
+                f"tensorboard_summaries {name!r} is not supported: train_config", f"use {' and '.join(SUMMARIES)}"
+            )
+    kernels = list(config.global_embedding_constraints.compute_kernels)
+    if kernels and "fused" not in kernels:
+        raise ConfigError(
+            f"global_embedding_constraints.compute_kernels {kernels} is not supported: train_config", "use `fused`"
+        )
+
+
+def _scaler(config: Any) -> dict[str, float] | None:
+    if not config.HasField("grad_scaler"):
+        return None
+    if config.mixed_precision != "FP16":
+        raise ConfigError("train_config.grad_scaler without mixed_precision FP16", "remove grad_scaler")
+    scaler = config.grad_scaler
+    return {field.name: getattr(scaler, field.name) for field in scaler.DESCRIPTOR.fields}
+
+
+def _clipping(config: Any) -> Clipping:
+    kind = config.clipping_type or "none"
+    if kind not in CLIPPING:
+        raise ConfigError(
+            f"train_config.grad_clipping.clipping_type {kind!r} is unknown", f"use {' or '.join(CLIPPING)}"
+        )
+    return Clipping(kind, config.max_gradient, config.norm_type)
