@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recinfer.errors import ConfigError
 
 _STEP = re.compile(r"""\s*(?P<name>[A-Za-z_]\w*)(?:\[(?P<key>"(?:\\.|[^"\\])*"|[^\]"]*)\])?\s*""")
+_EXAMPLES = "data_config.batch_size=4096 or feature_configs[0].id_feature.embedding_dim=8"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def parse_path(path: str) -> list[Step]:
     """
     steps, rest = _read(path)
     if rest:
-        raise _malformed(path)
+        raise ConfigError(f"`{path}` is not a path to a field", f"write it as {_EXAMPLES}")
     return steps
 
 
@@ -41,7 +42,7 @@ def split_assignment(text: str) -> tuple[list[Step], str]:
     """
     steps, rest = _read(text)
     if not rest.startswith("="):
-        raise _malformed(text)
+        raise ConfigError(f"`{text}` is not a path, an equals sign and a value", f"write it as {_EXAMPLES}")
     return steps, rest[1:]
 
 
@@ -55,14 +56,9 @@ def _read(text: str) -> tuple[list[Step], str]:
     while True:
         match = _STEP.match(text, at)
         if match is None:
-            raise _malformed(text)
+            raise ConfigError(f"`{text}` is not a path to a field", f"write it as {_EXAMPLES}")
         steps.append(Step(match["name"], match["key"]))
         at = match.end()
         if text[at : at + 1] != ".":
             return steps, text[at:]
         at += 1
-
-
-def _malformed(text: str) -> ConfigError:
-    hint = "write it as data_config.batch_size=4096 or feature_configs[0].id_feature.embedding_dim=8"
-    return ConfigError(f"override `{text}` is not a path to a field, an equals sign and a value", hint)

@@ -14,7 +14,7 @@ from recinfer.protos.pipeline_pb2 import EasyRecConfig
 def load_pipeline_config(path: str | os.PathLike[str]) -> EasyRecConfig:
     """Reads a pipeline config in protobuf text format.
 
-    Fields that the messages call required may be absent; :func:`recinfer.config.check.check_config` says which ones matter.
+    Fields that the messages call required may be absent; :func:`recinfer.config.check.check_config` says which matter.
 
     Raises:
         ConfigError: the file cannot be read or does not parse; names file, line, column and the nearest known name.
@@ -41,6 +41,8 @@ def parse_pipeline_config(text: str, source: str = "<text>") -> EasyRecConfig:
         text_format.Parse(text, config)
     except text_format.ParseError as error:
         raise explain(error, text, source, EasyRecConfig.DESCRIPTOR) from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}: blocks are nested too deeply", "look for blocks that are not closed") from error
     if not config.ListFields():
         raise ConfigError(f"{source}: the config is empty", "see configs/ for examples")
     return config

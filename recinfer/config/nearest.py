@@ -9,9 +9,12 @@ LISTED_AT_MOST = 12
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, or None where nothing is close. Upper and lower case count as equal."""
+    """The known name closest to ``name``, or else the shortest that contains it, or None. Case does not count."""
+    wanted = name.lower()
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.5)
+    if not found and len(wanted) >= 3:
+        found = sorted((candidate for candidate in by_lower if wanted in candidate), key=len)[:1]
     return by_lower[found[0]] if found else None
 
 

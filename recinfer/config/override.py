@@ -13,6 +13,7 @@ from recinfer.config.field_path import Step, join, split_assignment
 from recinfer.config.field_types import MESSAGE, is_map
 from recinfer.config.json_edit import edit_message, parse_edits
 from recinfer.config.navigate import enter, field_of, list_index, map_key
+from recinfer.config.parse_error import explain
 from recinfer.config.scalar_value import from_text, wrong_value
 from recinfer.errors import ConfigError
 from recinfer.protos.pipeline_pb2 import EasyRecConfig
@@ -29,9 +30,8 @@ def apply_overrides(config: EasyRecConfig, overrides: Iterable[str]) -> EasyRecC
     changed = EasyRecConfig()
     changed.CopyFrom(config)
     for override in overrides:
-        steps, text = split_assignment(override)
         try:
-            _assign(changed, steps, text)
+            _assign(changed, *split_assignment(override))
         except ConfigError as error:
             raise ConfigError(f"override `{override}`: {error.message}", error.hint) from error
     return changed
@@ -47,7 +47,10 @@ def apply_json_edits(config: EasyRecConfig, edits: str) -> EasyRecConfig:
     """
     changed = EasyRecConfig()
     changed.CopyFrom(config)
-    edit_message(changed, parse_edits(edits), "edit_config_json")
+    try:
+        edit_message(changed, parse_edits(edits))
+    except ConfigError as error:
+        raise ConfigError(f"edit_config_json: {error.message}", error.hint) from error
     return changed
 
 
@@ -104,7 +107,7 @@ def _elements(field: FieldDescriptor, text: str) -> list[str]:
     while inner:
         match = _ELEMENT.match(inner, at)
         if match is None:
-            raise ConfigError(f"`{field.name}`: the list {text} cannot be read", 'put texts with quotes or commas in ""')
+            raise ConfigError(f"`{field.name}`: the list {text} cannot be read", 'put texts with commas in ""')
         elements.append(match[1].strip())
         at = match.end()
         if not match[2]:
@@ -119,7 +122,7 @@ def _assign_block(message: Message, field: FieldDescriptor, step: Step, text: st
         if not (block.startswith("{") and block.endswith("}")):
             first = field.message_type.fields[0].name if field.message_type.fields else None
             hint = f"set one of its fields, for example {step}.{first}=..." if first else f"write {step}={{}}"
-            raise wrong_value(field, text or "an empty text", hint)
+            raise wrong_value(field, text, hint)
         target, source = enter(message, step), block[1:-1]
         parsed = type(target)()
     else:
@@ -128,7 +131,7 @@ def _assign_block(message: Message, field: FieldDescriptor, step: Step, text: st
     try:
         text_format.Parse(source, parsed)
     except text_format.ParseError as error:
-        raise ConfigError(f"`{step}`: {error}", "blocks are written as in a config") from error
+        raise explain(error, source, f"`{step}`", parsed.DESCRIPTOR) from error
     if target is message:
         message.ClearField(field.name)
         message.MergeFrom(parsed)

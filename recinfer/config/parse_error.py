@@ -16,7 +16,15 @@ _PREFIX = re.compile(r"^\d+:\d+ : ('.*': )?", re.DOTALL)
 _NO_FIELD = re.compile(r'has no field named "(.*?)"')
 _REPEATED = re.compile(r'should not have multiple "(.*?)" fields')
 _TWO_OF_ONEOF = re.compile(r'Field "(.*?)" is specified along with field "(.*?)"')
-_WRONG_VALUE = ("Couldn't parse", "Value out of range", "Expected string", 'Expected "true"', "Enum type", 'Expected "{"')
+# How protobuf's messages start when a value has the wrong type.
+_WRONG_VALUE = (
+    "Couldn't parse",
+    "Value out of range",
+    "Enum type",
+    "Expected string",
+    'Expected "true"',
+    'Expected "{"',
+)
 
 
 def explain(error: text_format.ParseError, text: str, source: str, root: Descriptor) -> ConfigError:
@@ -85,4 +93,4 @@ def _wrong_value(field: FieldDescriptor, position: TextPosition) -> tuple[str, s
         hint = f"did you mean `{nearest}`?" if nearest else None
     elif field.cpp_type == STRING and not quoted:
         hint = f'put it in quotes: "{position.token}"'
-    return f"`{position.path}` takes {describe(field)}, not {position.token}", hint
+    return f"`{position.path}` takes {describe(field)}, not {position.token or 'the end of the text'}", hint

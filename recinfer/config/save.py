@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import uuid
 
 from google.protobuf import text_format
 
@@ -12,7 +13,7 @@ from recinfer.protos.pipeline_pb2 import EasyRecConfig
 
 
 def to_text(config: EasyRecConfig) -> str:
-    """The config in protobuf text format; :func:`recinfer.config.load.parse_pipeline_config` reads it back unchanged."""
+    """The config in protobuf text format, which parses back to an equal config."""
     return text_format.MessageToString(config, as_utf8=True)
 
 
@@ -34,17 +35,13 @@ def save_pipeline_config(config: EasyRecConfig, path: str | os.PathLike[str]) ->
 
 
 def _write_then_rename(text: str, target: str, folder: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
+    temporary = os.path.join(folder, f".{os.path.basename(target)}.{uuid.uuid4().hex}")
     try:
-        with open(handle, "w", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a private file; a config gets the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -62,12 +63,12 @@ def from_json(field: FieldDescriptor, value: object) -> Any:
         return value
     if field.cpp_type == ENUM and is_int and value in field.enum_type.values_by_number:
         return value
-    raise wrong_value(field, str(value))
+    raise wrong_value(field, json.dumps(value))
 
 
 def wrong_value(field: FieldDescriptor, text: str, hint: str | None = None) -> ConfigError:
     """The error for a value that the field does not take."""
-    return ConfigError(f"`{field.name}` takes {describe(field)}, not {text}", hint)
+    return ConfigError(f"`{field.name}` takes {describe(field)}, not {text or 'an empty text'}", hint)
 
 
 def _checked_float(field: FieldDescriptor, value: float, text: str) -> float:

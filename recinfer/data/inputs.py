@@ -41,14 +41,17 @@ def filesystem_of(path: str) -> tuple[pafs.FileSystem, str]:
     try:
         return pafs.FileSystem.from_uri(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"cannot open {path}: {error}", "use a local path, or a URI such as s3://bucket/folder") from error
+        raise InputError(
+            f"cannot open {path}: {error}", "use a local path, or a URI such as s3://bucket/folder"
+        ) from error
 
 
 def list_inputs(spec: str) -> list[InputFile]:
     """Lists the files that ``spec`` names, sorted by path, each once.
 
-    ``spec`` is a file, a folder (searched recursively), a glob (``*``, ``?``, ``[...]``, ``**``), a URI of one of these,
-    or several of them with commas between. Names that begin with ``_`` or ``.`` are skipped, unless the user named the file.
+    ``spec`` is a file, a folder (searched recursively), a glob (``*``, ``?``, ``[...]``, ``**``), a URI of one of
+    these, or several of them with commas between. Names that begin with ``_`` or ``.`` are skipped, unless the user
+    named the file.
 
     Raises:
         InputError: something that was named does not exist, or nothing is left.
@@ -58,7 +61,9 @@ def list_inputs(spec: str) -> list[InputFile]:
         for file in _expand(item):
             found[file.path] = file
     if not found:
-        raise InputError(f"no input files in {spec!r}", "name a file, a folder that holds files, a glob or a comma list")
+        raise InputError(
+            f"no input files in {spec!r}", "name a file, a folder that holds files, a glob or a comma list"
+        )
     return [found[path] for path in sorted(found)]
 
 
@@ -88,10 +93,13 @@ def check_unchanged(file: InputFile) -> None:
     """
     info = _info(file.path)
     if info.type != pafs.FileType.File:
-        raise InputError(f"{file.path}: the file is gone: the input changed since the plan", "put it back, or start again with --overwrite")
+        raise InputError(
+            f"{file.path}: the file is gone: the input changed since the plan",
+            "put it back, or start again with --overwrite",
+        )
     if (info.size, info.mtime_ns or 0) != (file.size, file.mtime_ns):
         raise InputError(
-            f"{file.path}: the input changed since the plan (it had {file.size} bytes, it has {info.size}, or it was written anew)",
+            f"{file.path}: the input changed since the plan ({file.size} -> {info.size} bytes, or written anew)",
             "start again with --overwrite",
         )
 
@@ -100,7 +108,9 @@ def _expand(item: str) -> Iterator[InputFile]:
     if _is_glob(item):
         matches = _glob(item)
         if not matches:
-            raise InputError(f"no input matches {item!r}", "check the pattern; quote it so that the shell leaves it alone")
+            raise InputError(
+                f"no input matches {item!r}", "check the pattern; quote it so that the shell leaves it alone"
+            )
         for path in matches:
             yield from _files_of(path)
         return
@@ -120,7 +130,7 @@ def _files_of(path: str) -> Iterator[InputFile]:
 
 
 def _children(path: str, recursive: bool) -> list[pafs.FileInfo]:
-    """What a folder holds, less everything whose name, or whose folder's name below ``path``, begins with ``_`` or ``.``."""
+    """What a folder holds, less everything whose name, or whose folder's name, begins with ``_`` or ``.``."""
     filesystem, inner = filesystem_of(path)
     base = inner.rstrip("/") + "/"
     try:
@@ -155,7 +165,11 @@ def _match_segment(path: str, segment: str, last: bool) -> Iterator[str]:
     if deep and not last:
         yield path
     for info in _children(path, recursive=deep):
-        wanted = info.type == (pafs.FileType.File if last else pafs.FileType.Directory) if deep else fnmatch.fnmatchcase(info.base_name, segment)
+        wanted = (
+            info.type == (pafs.FileType.File if last else pafs.FileType.Directory)
+            if deep
+            else fnmatch.fnmatchcase(info.base_name, segment)
+        )
         if wanted:
             yield _full_path(path, info.path)
 

@@ -44,7 +44,9 @@ class Unit:
         return cls(**fields)
 
 
-def group_row_groups(sizes: Sequence[tuple[int, int]], target_rows: int, target_bytes: int) -> Iterable[tuple[int, int]]:
+def group_row_groups(
+    sizes: Sequence[tuple[int, int]], target_rows: int, target_bytes: int
+) -> Iterable[tuple[int, int]]:
     """Joins neighbouring row groups until a target would be passed; a row group above a target stands alone.
 
     Args:

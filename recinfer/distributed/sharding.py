@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from torchrec.distributed.embedding import EmbeddingCollectionSharder
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.distributed.planner import EmbeddingShardingPlanner, ParameterConstraints, Topology
+from torchrec.distributed.planner.storage_reservations import FixedPercentageStorageReservation
 from torchrec.distributed.planner.types import PlannerError
 from torchrec.distributed.types import EmbeddingModuleShardingPlan, ModuleSharder, ShardingPlan
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
@@ -58,7 +60,9 @@ def plan_tables(
     }
     with _quiet("torchrec.distributed.planner"):
         topology = Topology(group.size(), device.type, ddr_cap=HOST_MEMORY_BYTES)
-        planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
+        planner = EmbeddingShardingPlanner(
+            topology=topology, constraints=constraints, storage_reservation=FixedPercentageStorageReservation(0.0)
+        )
         try:
             return planner.collective_plan(model, table_sharders, group)
         except PlannerError as error:
@@ -95,7 +99,9 @@ def _freeze_tables(model: nn.Module) -> None:
             for weight in module.parameters():
                 if not weight.requires_grad:
                     weight.requires_grad_(True)
-                    apply_optimizer_in_backward(torch.optim.SGD, [weight], {"lr": 0.0})
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", DeprecationWarning)
+                        apply_optimizer_in_backward(torch.optim.SGD, [weight], {"lr": 0.0})
 
 
 def local_part(tensor: Any) -> torch.Tensor:

@@ -139,6 +139,15 @@ class Feature:
         """What a row without a value gets; "" for nothing."""
         return str(self.config.fg_encoded_default_value)
 
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The column type that suits the feature best; others parse as well, strings among them."""
+        value = pa.int64() if self.is_sparse else pa.float32()
+        if self.is_weighted:
+            return pa.map_(pa.int64(), pa.float32())
+        single = value if self.value_dim == 1 else pa.list_(value)
+        return pa.list_(single) if self.is_sequence else single
+
     def check_type(self, kind: pa.DataType) -> None:
         """Refuses a column type that can never parse, before any row is read.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recinfer.errors import ConfigError
+from recinfer.features.assets import asset_path
 
 # Without `default_bucketize_value`, id 0 stands for the default value and id 1 for words outside the vocabulary.
 RESERVED_IDS = 2
@@ -50,7 +51,7 @@ def table_size(config: Any, name: str, *, must: bool) -> int | None:
 
 
 def _vocabulary_file(config: Any, name: str, *, must: bool) -> int | None:
-    path = Path(config.asset_dir) / config.vocab_file if config.asset_dir else Path(config.vocab_file)
+    path = asset_path(config)
     if not path.is_file():
         if not must:
             return None

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from recinfer.nn.jagged import repeat_rows, softmax_over_steps, weighted_sum
+from recinfer.nn import jagged
 from recinfer.nn.mlp import MLP
 
 
@@ -49,14 +49,14 @@ class DIN(nn.Module):
             hidden = layer(hidden)
         for perceptron in list(self.mlp.mlp)[1:]:
             hidden = perceptron(hidden)
-        weights = softmax_over_steps(self.linear(hidden), lengths)
-        return weighted_sum(steps, weights, lengths)
+        weights = jagged.softmax_over_steps(self.linear(hidden), lengths)
+        return jagged.weighted_sum(steps, weights, lengths)
 
     def _first_linear(self, query: torch.Tensor, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The first linear layer over the four parts, without building them: [sum, hidden]."""
         linear = self.mlp.mlp[0].perceptron[0]
         of_query, of_step, of_difference, of_product = torch.split(linear.weight, self.step_dim, dim=1)
         per_row = functional.linear(query, of_query + of_difference, linear.bias)
-        products = torch.cat([steps, repeat_rows(query, lengths) * steps], dim=1)
+        products = torch.cat([steps, jagged.repeat_rows(query, lengths) * steps], dim=1)
         weight = torch.cat([of_step - of_difference, of_product], dim=1)
-        return repeat_rows(per_row, lengths) + functional.linear(products, weight)
+        return jagged.repeat_rows(per_row, lengths) + functional.linear(products, weight)

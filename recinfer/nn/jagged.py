@@ -1,7 +1,8 @@
 """Sequences without padding: all steps of a batch one after the other, and how many each row has.
 
 These functions stay whole when a model is traced (``torch.fx.wrap``), because their work depends on the lengths; they
-are then compiled by TorchScript, so they use tensors and integers only.
+are then compiled by TorchScript, so they use tensors and integers only. Tracing finds them by their name in this module:
+call them as ``jagged.name(...)``, since a name imported elsewhere would be traced through.
 """
 
 from __future__ import annotations
@@ -71,3 +72,9 @@ def weighted_sum(values: torch.Tensor, weights: torch.Tensor, lengths: torch.Ten
     """The weighted sum of each row's steps: values [sum, D], weights [sum] to [B, D]; zeros without steps."""
     indices = torch.arange(values.size(0), device=values.device)
     return torch.embedding_bag(values, indices, offsets_of(lengths), False, 0, False, weights.to(values.dtype), True)[0]
+
+
+@torch.fx.wrap
+def ids_per_row(key_lengths: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Ids per row, [B], from ids per step [steps] and steps per row [B]."""
+    return torch.diff(offsets_of(key_lengths)[offsets_of(lengths)]).to(lengths.dtype)

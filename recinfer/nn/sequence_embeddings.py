@@ -9,7 +9,7 @@ from torch import nn
 from torchrec import EmbeddingCollection, KeyedJaggedTensor
 
 from recinfer.features.base import Feature
-from recinfer.nn.jagged import align_steps, first_step, pool_steps
+from recinfer.nn import jagged
 from recinfer.nn.tables import TableSet
 
 
@@ -92,7 +92,7 @@ class SequenceEmbeddings(nn.Module):
         """Ids per row, [B]; the sums over steps where a step holds several."""
         if not self._is_multi(name):
             return batch[f"{name}.lengths"]
-        return ids_per_row(batch[f"{name}.key_lengths"], batch[f"{name}.lengths"])
+        return jagged.ids_per_row(batch[f"{name}.key_lengths"], batch[f"{name}.lengths"])
 
     def _is_multi(self, name: str) -> bool:
         return any(f.name == name and f.is_sequence and f.value_dim != 1 for fs in self.groups.values() for f in fs)
@@ -104,8 +104,8 @@ class SequenceEmbeddings(nn.Module):
             return batch[f"{feature.name}.values"]
         values, lengths = looked_up[feature.name], batch[f"{feature.name}.lengths"]
         if feature.value_dim == 1:
-            return first_step(values, lengths)
-        return pool_steps(values, lengths, feature.pooling == "mean")
+            return jagged.first_step(values, lengths)
+        return jagged.pool_steps(values, lengths, feature.pooling == "mean")
 
     def _steps(
         self,
@@ -116,13 +116,5 @@ class SequenceEmbeddings(nn.Module):
     ) -> torch.Tensor:
         values = looked_up[feature.name] if feature.is_sparse else batch[f"{feature.name}.values"]
         if feature.is_sparse and feature.value_dim != 1:
-            values = pool_steps(values, batch[f"{feature.name}.key_lengths"], feature.pooling == "mean")
-        return align_steps(values, batch[f"{feature.name}.lengths"], lengths)
-
-
-@torch.fx.wrap
-def ids_per_row(key_lengths: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Ids per row, int32 [B], from ids per step [steps] and steps per row [B]."""
-    ends = torch.ops.fbgemm.asynchronous_complete_cumsum(key_lengths.to(torch.int64))
-    rows = torch.ops.fbgemm.asynchronous_complete_cumsum(lengths.to(torch.int64))
-    return torch.diff(ends[rows]).to(lengths.dtype)
+            values = jagged.pool_steps(values, batch[f"{feature.name}.key_lengths"], feature.pooling == "mean")
+        return jagged.align_steps(values, batch[f"{feature.name}.lengths"], lengths)

@@ -25,9 +25,9 @@ def check_fit(index: Metadata, state: Mapping[str, Any], source: str) -> None:
     missing = [name for name in state if name not in stored]
     unexpected = [name for name in stored if name not in state]
     wrong = [
-        f"{name}: {_shape(stored[name])} in the checkpoint, {tuple(state[name].shape)} in the model"
+        f"{name}: {_shape(stored[name])} in the checkpoint, {_live_shape(state[name])} in the model"
         for name in state
-        if name in stored and _shape(stored[name]) != tuple(state[name].shape)
+        if name in stored and _shape(stored[name]) != _live_shape(state[name])
     ]
     if not (missing or unexpected or wrong):
         return
@@ -36,6 +36,12 @@ def check_fit(index: Metadata, state: Mapping[str, Any], source: str) -> None:
     lines += _listed("unknown to the model", unexpected)
     lines += _listed("of another shape", wrong)
     raise ModelError("\n  ".join(lines), "use the pipeline.config that the checkpoint was trained with")
+
+
+def _live_shape(tensor: Any) -> tuple[int, ...]:
+    """The shape of a whole tensor; a sharded one keeps it in its metadata (asking itself is deprecated)."""
+    metadata = getattr(tensor, "metadata", None)
+    return tuple(metadata().size if metadata is not None else tensor.shape)
 
 
 def _shape(stored: Any) -> tuple[int, ...] | None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint import DefaultLoadPlanner, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
 from torch.distributed.checkpoint.planner import ReadItem
 
@@ -79,10 +80,9 @@ def read_tensors(folder: Path, state: dict[str, Any]) -> None:
             dcp.load(state, storage_reader=SafeReader(folder), planner=TensorsOnly(), no_dist=True)
     except ModelError:
         raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()
+    except (Exception, CheckpointException) as error:
         raise ModelError(
-            f"the checkpoint {folder} cannot be read: {reason[-1] if reason else type(error).__name__}",
+            f"the checkpoint {folder} cannot be read: {_reason(error)}",
             "copy the folder again, or use an earlier checkpoint",
         ) from error
 
@@ -98,8 +98,9 @@ def write_tensors(folder: Path, state: dict[str, Any]) -> None:
         with _alone():
             dcp.save(state, storage_writer=FileSystemWriter(folder, sync_files=True), no_dist=True)
         sync_folder(folder)
-    except Exception as error:
-        raise OutputError(f"the checkpoint {folder} cannot be written: {error}", "choose another model_dir") from error
+    except (Exception, CheckpointException) as error:
+        reason = _reason(error)
+        raise OutputError(f"the checkpoint {folder} cannot be written: {reason}", "choose another model_dir") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -109,6 +110,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what went wrong; torch wraps the errors of its ranks."""
+    failures = error.failures.values() if isinstance(error, CheckpointException) else ()
+    inner = next((failure[0] for failure in failures), error)
+    return str(inner).strip().split("\n")[0] or type(inner).__name__
 
 
 @contextmanager

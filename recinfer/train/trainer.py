@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import torch
 
 from recinfer.distributed.process_group import process_group
 from recinfer.env import Environment
-from recinfer.errors import InputError
+from recinfer.errors import ConfigError, InputError, OutputError
 from recinfer.models.base import Model
 from recinfer.train.batches import BatchSource
 from recinfer.train.learner import Learner
-from recinfer.train.loop import Loop, StepResult, TrainReport
+from recinfer.train.loop import Loop
 from recinfer.train.losses import check_losses
 from recinfer.train.metrics import Metrics
+from recinfer.train.reports import StepResult, TrainReport
 from recinfer.train.settings import read_settings
 
 
@@ -49,7 +51,7 @@ def train(
         BadRowError: a label or feature value cannot be used.
         ModelError: a checkpoint to go on from, or to fine-tune, does not fit.
         StageError: the loss is no longer a number.
-        OutputError: a checkpoint cannot be written.
+        OutputError: the model folder or a checkpoint cannot be written.
     """
     target = device or torch.device("cpu")
     settings = read_settings(config.train_config)
@@ -57,11 +59,24 @@ def train(
     Metrics(model.tasks)
     if train_source.batches_per_epoch == 0:
         raise InputError("the training input has no rows, or fewer than a batch with drop_remainder")
-    folder = Path(model_dir or config.model_dir)
+    folder = _model_folder(model_dir or config.model_dir)
     with process_group(environment or Environment()) as group:
         _allow_tf32(config.train_config, target)
         learner = Learner(model, config.train_config, settings, group, target)
         return Loop(config, learner, train_source, eval_source, folder, on_step).run()
+
+
+def _model_folder(path: str | Path) -> Path:
+    """Makes the folder and writes to it once, so that hours of training do not end at a read-only disk."""
+    if not str(path):
+        raise ConfigError("the config has no model_dir", "set model_dir")
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OutputError(f"model_dir {folder} cannot be written: {error}", "choose another model_dir") from error
 
 
 def _allow_tf32(config: Any, device: torch.device) -> None:

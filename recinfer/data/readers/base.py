@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from recinfer.data.inputs import InputFile, check_unchanged, input_folders, list_inputs
-from recinfer.data.quarantine import BadRow
+from recinfer.data.quarantine import QuarantinedRow
 from recinfer.data.readers.recut import recut
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit
 from recinfer.errors import InputError
 
-OnBadRow = Callable[[BadRow], None]
+OnBadRow = Callable[[QuarantinedRow], None]
 
 
 class Reader(ABC):
@@ -44,11 +44,17 @@ class Reader(ABC):
         """Cuts the input into work units; every row lies in exactly one, and files without rows make none."""
 
     @abstractmethod
-    def _batches(self, unit: Unit, columns: list[str], batch_rows: int, on_bad_row: OnBadRow | None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, unit: Unit, columns: list[str], batch_rows: int, on_bad_row: OnBadRow | None
+    ) -> Iterator[pa.RecordBatch]:
         """Rows of a unit in batches of any size, columns in the order asked for."""
 
     def read(
-        self, unit: Unit, columns: Sequence[str] | None = None, batch_rows: int = 8192, on_bad_row: OnBadRow | None = None
+        self,
+        unit: Unit,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = 8192,
+        on_bad_row: OnBadRow | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Reads a unit's rows in input order.
 
@@ -64,7 +70,10 @@ class Reader(ABC):
         names = self.schema.names if columns is None else list(columns)
         self.check_columns(names)
         if unit.path not in self._file_of:
-            raise InputError(f"{unit.path} is not among the input files: the input changed since the plan", "start again with --overwrite")
+            raise InputError(
+                f"{unit.path} is not among the input files: the input changed since the plan",
+                "start again with --overwrite",
+            )
         check_unchanged(self._file_of[unit.path])
         return self._counted(unit, names, batch_rows, on_bad_row)
 
@@ -78,10 +87,12 @@ class Reader(ABC):
                     f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(self.schema.names)}",
                 )
 
-    def _counted(self, unit: Unit, names: list[str], batch_rows: int, on_bad_row: OnBadRow | None) -> Iterator[pa.RecordBatch]:
+    def _counted(
+        self, unit: Unit, names: list[str], batch_rows: int, on_bad_row: OnBadRow | None
+    ) -> Iterator[pa.RecordBatch]:
         bad = 0
 
-        def count_bad(row: BadRow) -> None:
+        def count_bad(row: QuarantinedRow) -> None:
             nonlocal bad
             bad += 1
             if on_bad_row is not None:
@@ -90,11 +101,13 @@ class Reader(ABC):
         # A batch without columns forgets its rows when it is joined, so one column is read to count them.
         read = names or self.schema.names[:1]
         rows = 0
-        for batch in recut(self._batches(unit, read, batch_rows, count_bad if on_bad_row is not None else None), batch_rows):
+        for batch in recut(
+            self._batches(unit, read, batch_rows, count_bad if on_bad_row is not None else None), batch_rows
+        ):
             rows += batch.num_rows
             yield batch if names else batch.select([])
         if rows + bad != unit.rows:
             raise InputError(
-                f"{unit.path}: unit {unit.index} has {rows + bad} rows, the plan says {unit.rows}: the input changed since the plan",
+                f"{unit.path}: the input changed since the plan (unit {unit.index}: {unit.rows} -> {rows + bad} rows)",
                 "start again with --overwrite",
             )

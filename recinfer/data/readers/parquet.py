@@ -24,7 +24,7 @@ STREAM_BUFFER = 4 << 20
 
 @dataclass(frozen=True)
 class Footer:
-    """What a file's footer says: its schema (dictionary columns as plain values) and (rows, bytes) of each row group."""
+    """A file's schema (dictionary columns as plain values), and (rows, bytes) of each of its row groups."""
 
     schema: pa.Schema
     groups: list[tuple[int, int]]
@@ -61,12 +61,18 @@ class ParquetReader(Reader):
             yield Unit(0, file.path, first_row, rows, first, count, 0, size)
             first_row += rows
 
-    def _batches(self, unit: Unit, columns: list[str], batch_rows: int, on_bad_row: OnBadRow | None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, unit: Unit, columns: list[str], batch_rows: int, on_bad_row: OnBadRow | None
+    ) -> Iterator[pa.RecordBatch]:
         wanted = pa.schema([self.schema.field(name) for name in columns])
         groups = list(range(unit.first_group, unit.first_group + unit.groups))
         left = unit.rows
         with reading(unit.path), open_parquet(unit.path, unit.bytes) as file:
-            held = sum(file.metadata.row_group(group).num_rows for group in groups) if groups[-1] < file.num_row_groups else -1
+            held = (
+                sum(file.metadata.row_group(group).num_rows for group in groups)
+                if groups[-1] < file.num_row_groups
+                else -1
+            )
             if held != unit.rows and not (unit.partial and held > unit.rows):
                 raise InputError(f"{unit.path}: its row groups changed since the plan", "start again with --overwrite")
             for batch in file.iter_batches(batch_rows, groups, columns, use_threads=self.threads > 1):
@@ -81,7 +87,9 @@ def open_parquet(path: str, size: int = 0) -> pq.ParquetFile:
     """Opens a handle of its own. Remote files are read ahead; ``size`` bytes or more to come are streamed."""
     filesystem, inner = filesystem_of(path)
     local = isinstance(filesystem, pafs.LocalFileSystem)
-    return pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=not local, buffer_size=STREAM_BUFFER if size > STREAM_ABOVE else 0)
+    return pq.ParquetFile(
+        inner, filesystem=filesystem, pre_buffer=not local, buffer_size=STREAM_BUFFER if size > STREAM_ABOVE else 0
+    )
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -93,7 +101,9 @@ def read_footer(file: InputFile) -> Footer:
     with reading(file.path), open_parquet(file.path) as handle:
         schema = plain_schema(handle.schema_arrow)
         metadata = handle.metadata
-        groups = [(group.num_rows, group.total_byte_size) for group in map(metadata.row_group, range(metadata.num_row_groups))]
+        groups = [
+            (group.num_rows, group.total_byte_size) for group in map(metadata.row_group, range(metadata.num_row_groups))
+        ]
     twice = {name for name in schema.names if schema.names.count(name) > 1}
     if twice:
         raise InputError(f"{file.path}: column {sorted(twice)[0]!r} comes twice", "rename one of them")
@@ -104,7 +114,9 @@ def check_same_schema(first_path: str, first: pa.Schema, path: str, schema: pa.S
     """Raises InputError where two files differ in a column's name or type."""
     for name in first.names:
         if name not in schema.names:
-            raise InputError(f"{path} has no column {name!r}, which {first_path} has", "all input files must share one schema")
+            raise InputError(
+                f"{path} has no column {name!r}, which {first_path} has", "all input files must share one schema"
+            )
         if schema.field(name).type != first.field(name).type:
             raise InputError(
                 f"column {name!r} is {schema.field(name).type} in {path}, but {first.field(name).type} in {first_path}",
@@ -112,7 +124,9 @@ def check_same_schema(first_path: str, first: pa.Schema, path: str, schema: pa.S
             )
     extra = [name for name in schema.names if name not in first.names]
     if extra:
-        raise InputError(f"{path} has a column {extra[0]!r}, which {first_path} has not", "all input files must share one schema")
+        raise InputError(
+            f"{path} has a column {extra[0]!r}, which {first_path} has not", "all input files must share one schema"
+        )
 
 
 @contextmanager
@@ -123,5 +137,5 @@ def reading(path: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"cannot read {path} as Parquet: {str(error).splitlines()[0]}",
-            "the file is truncated, damaged or of another kind; write it again, or leave it out (a glob such as folder/*.parquet helps)",
+            "it is truncated, damaged or of another kind: write it again, or leave it out with a glob such as *.parquet",
         ) from error

@@ -25,5 +25,8 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 
 def plain_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with the schema's names and types; copies only columns whose type differs."""
-    columns = [column if column.type == field.type else column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
     return pa.record_batch(columns, schema=schema)

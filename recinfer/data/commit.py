@@ -1,0 +1,145 @@
+"""The output folder: written unit by unit, complete when ``_SUCCESS`` says so, resumable at any moment before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from types import TracebackType
+
+from recinfer.data.attempt import Attempt
+from recinfer.data.claim import Claim, claim_folder
+from recinfer.data.files import output_errors, sync_folder, write_json
+from recinfer.data.layout import Layout
+from recinfer.data.plan import FORMAT, Plan
+from recinfer.data.records import Totals, UnitRecord, read_records, total
+from recinfer.data.swap import swap_into_place
+from recinfer.data.units import Unit
+from recinfer.data.writers import writer_class
+from recinfer.errors import OutputError
+
+
+class OutputFolder:
+    """An output folder that this job holds. Threads may work at different units at once.
+
+    Use it as a context manager, or call :meth:`close`; :meth:`open` makes one.
+
+    Attributes:
+        plan: what is being done.
+        target: where the output is to be.
+        already_complete: the folder was complete when it was opened, so nothing is pending.
+    """
+
+    def __init__(self, claim: Claim, plan: Plan) -> None:
+        self.plan = plan
+        self.target = claim.target
+        self._held = claim.held
+        self._swap = claim.root != claim.target
+        self._layout = Layout(claim.root, writer_class(plan.kind).suffix, len(plan.units))
+        self._mutex = threading.Lock()
+        self._records: dict[int, UnitRecord] = {}
+        self.already_complete = False
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], plan: Plan, *, resume: bool = True, overwrite: bool = False
+    ) -> OutputFolder:
+        """Claims a folder for a plan.
+
+        Args:
+            resume: continue what an earlier run of the same plan has left; False makes that an error.
+            overwrite: replace other output, which stays in place until the new one is complete.
+
+        Raises:
+            OutputError: the folder cannot be written, is in use, holds files of others, or lies in the input.
+            PlanMismatchError: it holds the output of another plan, and ``overwrite`` is False.
+        """
+        writer_class(plan.kind)
+        claim = claim_folder(path, plan, resume, overwrite)
+        folder = cls(claim, plan)
+        try:
+            with output_errors(folder.target):
+                folder._take_stock()
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    def pending(self) -> list[Unit]:
+        """Units without a part, in order."""
+        with self._mutex:
+            return [unit for unit in self.plan.units if unit.index not in self._records]
+
+    @property
+    def totals(self) -> Totals:
+        """What is recorded so far."""
+        with self._mutex:
+            return total(self._records.values(), self.already_complete)
+
+    def attempt(self, unit: Unit) -> Attempt:
+        """Begins a try at a unit. Close it with ``publish()`` or ``abandon()``."""
+        return Attempt(self._layout, self.plan, unit, self._record)
+
+    def finish(self) -> Totals:
+        """Writes ``_SUCCESS``, last of all, and puts an overwriting output in place.
+
+        Raises:
+            OutputError: units are still pending, or the disk does not take it.
+        """
+        with output_errors(self.target):
+            self._records = read_records(self._layout, self.plan.units)
+            left = self.pending()
+            if left:
+                raise OutputError(
+                    f"{self.target}: {len(left)} of {len(self.plan.units)} units are not done", "run it again to resume"
+                )
+            if not self._layout.success.exists():
+                shutil.rmtree(self._layout.attempts, ignore_errors=True)
+                write_json(self._layout.success, self._success())
+            if self._swap:
+                swap_into_place(self.target)
+                self._swap = False
+                self._layout = Layout(self.target, self._layout.suffix, len(self.plan.units))
+        return self.totals
+
+    def close(self) -> None:
+        """Lets others have the folder; what is published stays, and a later run resumes from there."""
+        self._held.close()
+
+    def __enter__(self) -> OutputFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take_stock(self) -> None:
+        """Reads the records that can be trusted; a ``_SUCCESS`` that they do not bear out goes away."""
+        self._records = read_records(self._layout, self.plan.units)
+        if not self._layout.success.exists():
+            return
+        if len(self._records) == len(self.plan.units):
+            self.already_complete = not self._swap
+            return
+        self._layout.success.unlink()
+        sync_folder(self._layout.root)
+        self._layout.attempts.mkdir(exist_ok=True)
+
+    def _record(self, record: UnitRecord) -> None:
+        with self._mutex:
+            self._records[record.unit] = record
+
+    def _success(self) -> dict[str, object]:
+        records = [self._records[unit.index] for unit in self.plan.units]
+        totals = total(records)
+        return {
+            "format": FORMAT,
+            "rows_in": totals.rows_in,
+            "rows": totals.rows,
+            "quarantined": totals.quarantined,
+            "bytes": totals.bytes,
+            "model": self.plan.model,
+            "inputs": [vars(file) for file in self.plan.inputs],
+            "parts": [record.to_json() for record in records],
+        }

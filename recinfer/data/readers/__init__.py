@@ -1,0 +1,74 @@
+"""Readers by the name that configs use: ``data_config.dataset_type``."""
+
+from __future__ import annotations
+
+from recinfer.data.inputs import filesystem_of, list_inputs
+from recinfer.data.readers.base import Reader
+from recinfer.data.readers.csv import CsvReader
+from recinfer.data.readers.csv_file import CODECS
+from recinfer.data.readers.csv_options import CsvOptions
+from recinfer.data.readers.parquet import ParquetReader
+from recinfer.errors import ConfigError, InputError
+
+READERS: dict[str, type[Reader]] = {"ParquetDataset": ParquetReader, "CsvDataset": CsvReader}
+
+SUFFIXES = {
+    ".parquet": "ParquetDataset",
+    ".parq": "ParquetDataset",
+    ".pq": "ParquetDataset",
+    ".csv": "CsvDataset",
+    ".tsv": "CsvDataset",
+    ".txt": "CsvDataset",
+}
+
+
+def open_reader(spec: str, dataset_type: str | None = None, csv: CsvOptions | None = None, threads: int = 1) -> Reader:
+    """Opens a table.
+
+    Args:
+        spec: file, folder, glob, comma list or URI; see :func:`recinfer.data.inputs.list_inputs`.
+        dataset_type: a key of :data:`READERS`, or None to go by the files' suffixes.
+        csv: how to read CSV; unused for Parquet.
+        threads: more than 1 lets Arrow's own pool help the thread that reads.
+
+    Raises:
+        ConfigError: the dataset type is unknown, or nothing names the columns of a CSV file.
+        InputError: the input does not exist, cannot be read, or its files do not share one schema.
+    """
+    kind = dataset_type or guess_dataset_type(spec)
+    if kind not in READERS:
+        raise ConfigError(f"dataset type {kind} is not supported", f"use one of {', '.join(READERS)}")
+    return CsvReader(spec, csv, threads) if kind == "CsvDataset" else ParquetReader(spec, threads)
+
+
+def guess_dataset_type(spec: str) -> str:
+    """The dataset type that the input files' suffixes (or Parquet's mark at their start) tell.
+
+    Raises:
+        InputError: they tell nothing, or not the same.
+    """
+    kinds: dict[str, str] = {}
+    for file in list_inputs(spec):
+        kinds.setdefault(_kind_of(file.path), file.path)
+    if len(kinds) > 1:
+        (one, first), (other, second) = list(kinds.items())[:2]
+        raise InputError(
+            f"{first} is a {one}, {second} a {other}", "name files of one kind: a glob such as folder/*.parquet helps"
+        )
+    return next(iter(kinds))
+
+
+def _kind_of(path: str) -> str:
+    name = path.lower()
+    for suffix in CODECS:
+        name = name.removesuffix(suffix)
+    for suffix, kind in SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    filesystem, inner = filesystem_of(path)
+    with filesystem.open_input_file(inner) as file:
+        if file.read(4) == b"PAR1":
+            return "ParquetDataset"
+    raise InputError(
+        f"cannot tell what kind of table {path} is", "say so with --dataset_type ParquetDataset or CsvDataset"
+    )

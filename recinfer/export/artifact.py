@@ -1,0 +1,87 @@
+"""The export folder: its files, and ``recinfer.json``, which says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+SCRIPTED = "scripted_model.pt"
+CONFIG = "pipeline.config"
+FEATURES = "fg.json"
+SWITCHES = "model_acc.json"
+CODE = "gm.code"
+MANIFEST = "recinfer.json"
+
+FORMAT = 1
+PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "pyarrow")
+
+
+def manifest(folder: Path, *, inputs: pa.Schema, outputs: pa.Schema, model: str, parity: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``recinfer.json`` for a folder whose other files are all written.
+
+    Args:
+        inputs, outputs: schemas of what the model reads and predicts.
+        model: fingerprint of the parameters that were exported.
+        parity: the parity report.
+    """
+    return {
+        "format": FORMAT,
+        "created_by": f"recinfer {package_version('recinfer')}",
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "kind": "torchscript",
+        "model_fingerprint": model,
+        "versions": {name: package_version(name) for name in PACKAGES if package_version(name)},
+        "device": "cpu",
+        "machine": platform.machine(),
+        # TorchScript carries no compiled code, so it asks nothing of the processor.
+        "cpu_features": [],
+        "inputs": {field.name: str(field.type) for field in inputs},
+        "outputs": {field.name: str(field.type) for field in outputs},
+        "parity": dict(parity),
+        "sha256": file_hashes(folder),
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """``recinfer.json``, or None for a folder that another tool wrote."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder but the manifest, by relative path."""
+    return {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_version(name: str) -> str:
+    """The installed version of a package, "" where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

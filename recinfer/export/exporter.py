@@ -1,0 +1,121 @@
+"""Writes an export folder: complete, checked, and only then under its name."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from torch import nn
+
+from recinfer.config.save import save_pipeline_config
+from recinfer.errors import OutputError
+from recinfer.export import artifact
+from recinfer.export.assets import gather_assets
+from recinfer.export.feature_file import feature_file
+from recinfer.export.parity import ParityReport, compare
+from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
+from recinfer.export.script import script, trace
+from recinfer.features.base import Feature
+from recinfer.predict.export_scorer import ExportScorer
+from recinfer.predict.model_scorer import ModelScorer
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """What to export.
+
+    Attributes:
+        config: the pipeline config.
+        model: with its weights, in eval mode.
+        features: those that the model reads.
+        fingerprint: of the weights.
+        quant_emb, quant_ec_emb: types of pooled and of sequence tables: FP32, FP16, INT8, INT4 or INT2.
+        parity_rows: gives rows to compare scores on, and where they come from.
+        parity_bound: largest difference allowed.
+    """
+
+    config: Any
+    model: nn.Module
+    features: Sequence[Feature]
+    fingerprint: str
+    quant_emb: str
+    quant_ec_emb: str
+    parity_rows: Callable[[], tuple[pa.Table, str]]
+    parity_bound: float
+
+
+def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> ParityReport:
+    """Exports a model.
+
+    Args:
+        folder: must not exist, or be empty, unless ``overwrite``.
+
+    Raises:
+        OutputError: the folder holds something, or cannot be written.
+        ParityError: the export's scores stray from the model's; nothing is left behind.
+    """
+    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} exists and is not empty", "choose another --export_dir, or give --overwrite")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}", "choose another --export_dir") from error
+    try:
+        report = _fill(job, work)
+        report.check()
+        _swap(work, folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error}", "choose another --export_dir, or make room") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return report
+
+
+def _fill(job: ExportJob, work: Path) -> ParityReport:
+    tables = with_inference_tables(job.model, TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
+    graph = trace(tables, job.features)
+    (work / artifact.CODE).write_text(graph.code, encoding="utf-8")
+    script(graph).save(str(work / artifact.SCRIPTED))
+    save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
+    artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
+    artifact.write_json(work / artifact.SWITCHES, _switches(job))
+    exported = ExportScorer(work, job.fingerprint)
+    rows, source = job.parity_rows()
+    report = compare(ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config), exported, rows, source, job.parity_bound)
+    artifact.write_json(
+        work / artifact.MANIFEST,
+        artifact.manifest(
+            work, inputs=exported.inputs, outputs=exported.outputs, model=job.fingerprint, parity=report.to_json()
+        ),
+    )
+    return report
+
+
+def _switches(job: ExportJob) -> dict[str, str]:
+    """``model_acc.json``: how the export was made, as strings; table types that are full precision go unsaid."""
+    switches = {"SPARSE_INT64": "1"}
+    if job.quant_emb != "FP32":
+        switches["QUANT_EMB"] = job.quant_emb
+    if job.quant_ec_emb != "FP32":
+        switches["QUANT_EC_EMB"] = job.quant_ec_emb
+    return switches
+
+
+def _swap(work: Path, folder: Path) -> None:
+    """Puts the finished folder under its name; an older export goes only when the new one is in place."""
+    if not folder.exists():
+        work.chmod(0o755)
+        work.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    folder.rename(old)
+    work.chmod(0o755)
+    work.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""Whether an export gives the scores of the model it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from recinfer.errors import ParityError
+
+# Largest difference of a probability that an export may show, by the coarser of its table types. The errors that
+# quantizing normal weights makes are 1e-4 (INT8), 2e-3 (INT4) and 1e-2 (INT2) of a weight; scores add many of them up.
+BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1}
+
+
+class Scores(Protocol):
+    """What scores a table."""
+
+    def score(self, table: pa.Table) -> pa.Table:
+        """One column per prediction."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Absolute differences of one prediction."""
+
+    largest: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Differences between eager and exported scores.
+
+    Attributes:
+        rows: compared.
+        source: where the rows come from.
+        bound: on the largest difference of a prediction that is bounded.
+        differences: by prediction.
+    """
+
+    rows: int
+    source: str
+    bound: float
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The bounded prediction with the largest difference, and that difference."""
+        bounded = {name: difference for name, difference in self.differences.items() if is_bounded(name)}
+        name = max(bounded, key=lambda each: bounded[each].largest) if bounded else ""
+        return name, bounded[name].largest if name else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``recinfer.json`` holds it."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Refuses an export that strays too far.
+
+        Raises:
+            ParityError: the largest difference is above the bound, or a score is not a number in one of the two.
+        """
+        name, largest = self.worst
+        if not largest <= self.bound:
+            raise ParityError(
+                f"the export's {name} differs by {largest:.3g} from the model's, more than the bound of {self.bound:.3g} "
+                f"({self.rows} rows of {self.source})",
+                "choose a finer table type, or set --parity-bound if such a difference is acceptable",
+            )
+
+
+def compare(eager: Scores, exported: Scores, rows: pa.Table, source: str, bound: float) -> ParityReport:
+    """Scores rows both ways.
+
+    Args:
+        rows: real ones, or made for the purpose.
+        source: their origin, for the report.
+        bound: see :class:`ParityReport`.
+    """
+    left, right = eager.score(rows), exported.score(rows)
+    return ParityReport(
+        rows.num_rows,
+        source,
+        bound,
+        {name: _difference(left.column(name), right.column(name)) for name in left.column_names},
+    )
+
+
+def is_bounded(name: str) -> bool:
+    """Whether the bound holds for a prediction: logits have no scale of their own, so probabilities are held instead."""
+    return not name.startswith("logits")
+
+
+def default_bound(types: Sequence[str]) -> float:
+    """The bound for an export with tables of these types."""
+    return max(BOUNDS[name] for name in types)
+
+
+def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:
+    distance = np.abs(_flat(left) - _flat(right))
+    if not len(distance):
+        return Difference(0.0, 0.0)
+    return Difference(float(distance.max()), float(distance.mean()))
+
+
+def _flat(column: pa.ChunkedArray) -> np.ndarray:
+    array = column.combine_chunks()
+    while pa.types.is_list(array.type):
+        array = array.flatten()
+    values: np.ndarray = array.to_numpy(zero_copy_only=False)
+    return values.astype(np.float64)

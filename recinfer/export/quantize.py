@@ -1,0 +1,62 @@
+"""Embedding tables for inference: batched lookups over tables of a chosen precision."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.ao.quantization import PlaceholderObserver, QConfig
+from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
+from torchrec.quant.embedding_modules import EmbeddingBagCollection as QuantEmbeddingBagCollection
+from torchrec.quant.embedding_modules import EmbeddingCollection as QuantEmbeddingCollection
+
+from recinfer.errors import UsageError
+
+TABLE_TYPES: dict[str, torch.dtype] = {
+    "FP32": torch.float,
+    "FP16": torch.half,
+    "INT8": torch.qint8,
+    "INT4": torch.quint4x2,
+    "INT2": torch.quint2x4,
+}
+
+
+def table_type_name(name: str) -> str:
+    """The key of :data:`TABLE_TYPES` that a flag or ``QUANT_EMB`` means; "" and ``0`` mean FP32.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    chosen = (name or "FP32").upper()
+    if chosen in {"0", "OFF", "NONE"}:
+        chosen = "FP32"
+    if chosen not in TABLE_TYPES:
+        raise UsageError(f"table type {name!r} is unknown", f"use one of {', '.join(TABLE_TYPES)}")
+    return chosen
+
+
+def with_inference_tables(model: nn.Module, pooled: torch.dtype, sequence: torch.dtype) -> nn.Module:
+    """A copy of a model whose collections look up in batched tables of the given types.
+
+    Args:
+        model: in eval mode; left as it is.
+        pooled: type of embedding-bag tables.
+        sequence: type of tables that are looked up id by id.
+    """
+    replaced: dict[int, nn.Module] = {}
+    for module in model.modules():
+        if isinstance(module, EmbeddingBagCollection):
+            replaced[id(module)] = QuantEmbeddingBagCollection.from_float(_prepared(module, pooled))
+        elif isinstance(module, EmbeddingCollection):
+            replaced[id(module)] = QuantEmbeddingCollection.from_float(_prepared(module, sequence))
+    # The memo makes the copy take the new collections without copying the old tables.
+    return copy.deepcopy(model, memo=dict(replaced))  # type: ignore[arg-type]
+
+
+def _prepared(module: nn.Module, weights: torch.dtype) -> nn.Module:
+    module.qconfig = QConfig(  # type: ignore[assignment]
+        activation=PlaceholderObserver.with_args(dtype=torch.float),
+        weight=PlaceholderObserver.with_args(dtype=weights),
+    )
+    return module

@@ -1,0 +1,61 @@
+"""A model as one TorchScript file that needs torch and the fbgemm operators only."""
+
+from collections.abc import Sequence
+from typing import Dict, cast  # noqa: UP035
+
+import torch
+from torch import nn
+from torchrec.fx import Tracer
+
+from recinfer.features.base import Feature
+from recinfer.features.example import batch_keys, example_batch
+from recinfer.nn.pooled_embeddings import PooledEmbeddings
+
+# Table lookups stay calls of their operator; the tracer must not step into them.
+LEAVES = ["IntNBitTableBatchedEmbeddingBagsCodegen"]
+
+
+class Scorable(nn.Module):
+    """The signature of an export: ``forward(data, device) -> predictions``.
+
+    Args:
+        model: with inference tables.
+        keys: of the batch that the model reads.
+    """
+
+    def __init__(self, model: nn.Module, keys: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.keys = list(keys)
+
+    # TorchScript reads these annotations out of the traced graph: it wants them evaluated, and `Dict` by that name.
+    def forward(
+        self,
+        data: Dict[str, torch.Tensor],  # noqa: UP006
+        device: torch.device = "cpu",  # type: ignore[assignment]
+    ) -> Dict[str, torch.Tensor]:  # noqa: UP006
+        """Moves a parsed batch to the device and scores it."""
+        return cast("dict[str, torch.Tensor]", self.model({key: data[key].to(device) for key in self.keys}))
+
+
+def trace(model: nn.Module, features: Sequence[Feature]) -> torch.fx.GraphModule:
+    """The model as a graph, readable as code (``.code``).
+
+    Args:
+        model: with inference tables, in eval mode.
+        features: those that the model reads.
+    """
+    keys = [key for feature in features for key in batch_keys(feature)]
+    scorable = Scorable(model, keys).eval()
+    for module in model.modules():
+        if isinstance(module, PooledEmbeddings):
+            module.forget_layout()
+    with torch.no_grad():
+        scorable(example_batch(features, 2))
+    graph = Tracer(leaf_modules=LEAVES).trace(scorable)
+    return torch.fx.GraphModule(scorable, graph)
+
+
+def script(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:
+    """Compiles a traced model."""
+    return cast("torch.jit.ScriptModule", torch.jit.script(graph))

@@ -1,0 +1,24 @@
+"""The orchestrator: what a user asks for, composed from the rooms below.
+
+Each function does what the command of its name does, returns what happened, and prints nothing. Rooms are imported
+inside the functions, so that asking for help, or for one of them, does not pay for all.
+"""
+
+from recinfer.main.config import load_config, load_parser, validate
+from recinfer.main.exporting import export
+from recinfer.main.prediction import predict, prepare_prediction, verify
+from recinfer.main.scorer import load_scorer
+from recinfer.main.training import evaluate, train_and_evaluate
+
+__all__ = [
+    "evaluate",
+    "export",
+    "load_config",
+    "load_parser",
+    "load_scorer",
+    "predict",
+    "prepare_prediction",
+    "train_and_evaluate",
+    "validate",
+    "verify",
+]

@@ -1,0 +1,109 @@
+"""Loads configs with a user's overrides, and finds what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recinfer.config.problems import Problem
+    from recinfer.data.parser import Parser
+
+PathLike = str | Path
+
+
+def load_config(
+    pipeline_config: PathLike, overrides: Sequence[str] = (), edit_config_json: str | None = None
+) -> Any:
+    """A pipeline config with a user's overrides.
+
+    Args:
+        pipeline_config: path of the text config.
+        overrides: ``path.to.field=value``, applied in order.
+        edit_config_json: ``{"path.to.field": value}``, applied after them.
+
+    Raises:
+        ConfigError: it does not parse, or an override does not fit.
+    """
+    from recinfer.config.load import load_pipeline_config
+    from recinfer.config.override import apply_json_edits, apply_overrides
+
+    config = apply_overrides(load_pipeline_config(pipeline_config), list(overrides))
+    return apply_json_edits(config, edit_config_json) if edit_config_json else config
+
+
+def load_parser(pipeline_config: PathLike | Any) -> Parser:
+    """The parser of a config: ``parser(record_batch) -> dict[str, Tensor]``.
+
+    Args:
+        pipeline_config: path, or a loaded config; only ``data_config`` and ``feature_configs`` are needed.
+    """
+    from recinfer.data.parser import Parser
+    from recinfer.features import build_features
+
+    config = load_config(pipeline_config) if isinstance(pipeline_config, str | Path) else pipeline_config
+    return Parser(build_features(config))
+
+
+def validate(
+    pipeline_config: PathLike,
+    *,
+    data: str | None = None,
+    overrides: Sequence[str] = (),
+    edit_config_json: str | None = None,
+) -> list[Problem]:
+    """Every problem of a config, and of data against it, in one go; empty where there is none.
+
+    Args:
+        data: a table to hold the config's columns and types against.
+
+    Raises:
+        ConfigError: the config does not even parse.
+        InputError: the data cannot be read.
+    """
+    from recinfer.config.check import check_config
+    from recinfer.config.problems import Problem
+    from recinfer.errors import ConfigError
+    from recinfer.models import MODELS, build_model
+
+    config = load_config(pipeline_config, overrides, edit_config_json)
+    problems = check_config(config, MODELS)
+    if problems:
+        return problems
+    try:
+        from recinfer.features import build_features
+
+        features = build_features(config)
+        # Shapes are all that is wanted: on the meta device even the largest tables take no memory.
+        import torch
+
+        with torch.device("meta"):
+            build_model(config, features)
+    except ConfigError as error:
+        return [Problem("model_config", error.message, error.hint)]
+    return _data_problems(config, features, data) if data else []
+
+
+def _data_problems(config: Any, features: list[Any], data: str) -> list[Problem]:
+    from recinfer.config.problems import Problem
+    from recinfer.data.parser import Parser, missing_column
+    from recinfer.data.readers import open_reader
+    from recinfer.data.readers.csv_options import from_data_config
+    from recinfer.features.used import used_features
+
+    schema = open_reader(data, csv=from_data_config(config.data_config)).schema
+    errors = Parser(used_features(config, features)).check_schema(schema)
+    errors += [
+        missing_column(name, schema.names)
+        for name in [*config.data_config.label_fields, *config.data_config.sample_weight_fields]
+        if schema.get_field_index(name) < 0
+    ]
+    return [Problem(data, error.message, error.hint) for error in errors]
+
+
+def set_paths(config: Any, **values: Any) -> None:
+    """Sets the paths that a user gave on the command line in place of the config's."""
+    for name, value in values.items():
+        if value is not None:
+            setattr(config, name, str(value))

@@ -1,0 +1,95 @@
+"""Exports checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recinfer.main.config import PathLike, load_config
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recinfer.export.parity import ParityReport
+
+
+def export(
+    pipeline_config: PathLike,
+    export_dir: PathLike,
+    *,
+    checkpoint_path: PathLike | None = None,
+    quant_emb: str | None = None,
+    quant_ec_emb: str | None = None,
+    parity_input_path: str | None = None,
+    parity_rows: int = 4096,
+    parity_bound: float | None = None,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+    edit_config_json: str | None = None,
+) -> ParityReport:
+    """Exports a checkpoint as a folder that predicts without model code.
+
+    Args:
+        checkpoint_path: as for :func:`evaluate`; by default what ``export_config.exporter_type`` says.
+        quant_emb, quant_ec_emb: types of pooled and of sequence tables; by default ``QUANT_EMB`` and ``QUANT_EC_EMB``,
+            else FP32.
+        parity_input_path: rows to compare scores on; by default the evaluation input, else the training input.
+        parity_bound: largest difference of a probability; by default according to the table types.
+
+    Raises:
+        ParityError: the export's scores stray from the model's; nothing is left behind.
+    """
+    from recinfer.env import read_environment
+    from recinfer.export.exporter import ExportJob, write_export
+    from recinfer.export.parity import default_bound
+    from recinfer.export.quantize import table_type_name
+    from recinfer.main.fingerprint import fingerprint
+    from recinfer.main.training import choose_checkpoint, new_model
+    from recinfer.train.checkpoint import load
+
+    config = load_config(pipeline_config, overrides, edit_config_json)
+    environment = read_environment()
+    types = (
+        table_type_name(quant_emb or environment.quant_emb or ""),
+        table_type_name(quant_ec_emb or environment.quant_ec_emb or ""),
+    )
+    checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
+    features, model = new_model(config)
+    load(model, checkpoint, use_ema=config.export_config.use_dense_ema)
+    job = ExportJob(
+        config=config,
+        model=model.eval(),
+        features=features,
+        fingerprint=fingerprint(checkpoint),
+        quant_emb=types[0],
+        quant_ec_emb=types[1],
+        parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
+        parity_bound=default_bound(types) if parity_bound is None else parity_bound,
+    )
+    return write_export(job, Path(export_dir), overwrite=overwrite)
+
+
+def _parity_rows(config: Any, given: str | None, rows: int) -> tuple[pa.Table, str]:
+    """The first rows of a table that the model knows, and its path."""
+    import pyarrow as pa
+
+    from recinfer.data.readers import open_reader
+    from recinfer.data.readers.csv_options import from_data_config
+    from recinfer.errors import InputError
+
+    path = given or config.eval_input_path or config.train_input_path
+    if not path:
+        raise InputError(
+            "there are no rows to compare the export's scores on", "set eval_input_path, or give --parity_input_path"
+        )
+    reader = open_reader(path, csv=from_data_config(config.data_config))
+    batches: list[pa.RecordBatch] = []
+    for unit in reader.units():
+        for batch in reader.read(unit, None, rows):
+            batches.append(batch)
+            if sum(each.num_rows for each in batches) >= rows:
+                return pa.Table.from_batches(batches).slice(0, rows), path
+    if not batches:
+        raise InputError(f"{path} has no rows to compare the export's scores on", "give --parity_input_path")
+    return pa.Table.from_batches(batches), path

@@ -1,0 +1,85 @@
+"""Scores with an export folder: ours, or one of the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from recinfer.config.load import load_pipeline_config
+from recinfer.data.parser import Tensors
+from recinfer.errors import ModelError
+from recinfer.features import build_features
+from recinfer.features.assets import with_assets_in
+from recinfer.features.base import Feature
+from recinfer.features.used import used_features
+from recinfer.predict.operators import load_operators
+from recinfer.predict.scorer import Scorer
+
+SCRIPTED = "scripted_model.pt"
+CONFIG = "pipeline.config"
+
+
+class ExportScorer(Scorer):
+    """A scripted model of an export folder.
+
+    Args:
+        folder: holds ``scripted_model.pt`` and ``pipeline.config``.
+        fingerprint: of the export.
+
+    Raises:
+        ModelError: the folder is no export, or its model does not load.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder
+        config = with_assets_in(load_pipeline_config(require(folder, CONFIG)), folder)
+        self._model = load_scripted(require(folder, SCRIPTED))
+        self._device = torch.device("cpu")
+        features = used_features(config, build_features(config))
+        self._check_table_sizes(features)
+        super().__init__(features, fingerprint, config.data_config)
+
+    def _check_table_sizes(self, features: list[Feature]) -> None:
+        """Refuses to start where a table's size is unknown: an id outside it could not be told from a good one."""
+        unknown = [feature.name for feature in features if feature.is_sparse and not feature.has_known_size]
+        if unknown:
+            raise ModelError(
+                f"{self.folder}: the table sizes of {', '.join(unknown)} are not known, so ids cannot be checked",
+                "put the vocabulary files that pipeline.config names where it says",
+            )
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Scores one chunk; TorchScript releases the GIL, so threads run side by side."""
+        return dict(self._model(tensors, self._device))
+
+
+def load_scripted(path: Path) -> torch.jit.ScriptModule:
+    """Loads a scripted model for inference on the CPU.
+
+    Raises:
+        ModelError: the file is no TorchScript archive, or calls operators that are not here.
+    """
+    load_operators()
+    try:
+        # Grad mode is noted when a module is first profiled: it must be off from the first call on.
+        with torch.inference_mode():
+            model = torch.jit.load(str(path), map_location="cpu")
+            model.eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(f"{path} does not load: {str(error).splitlines()[0]}", "export the model again") from error
+    return model
+
+
+def require(folder: Path, name: str) -> Path:
+    """A file that an export must have.
+
+    Raises:
+        ModelError: it does not.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder", "give the folder that recinfer-export wrote")
+    if not (folder / name).is_file():
+        held = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+        raise ModelError(f"{folder} is no complete export: {name} is missing", f"it holds {held}")
+    return folder / name

@@ -1,0 +1,299 @@
+"""One prediction run: plan, output folder, pipeline, summary."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from recinfer.data.batch import Chunking
+from recinfer.data.claim import previous_plan
+from recinfer.data.commit import OutputFolder
+from recinfer.data.plan import Plan, make_plan
+from recinfer.data.readers.base import Reader
+from recinfer.data.records import Totals
+from recinfer.errors import InputError
+from recinfer.predict.assemble import OutputColumns
+from recinfer.predict.chunk_choice import choose_chunking
+from recinfer.predict.flow import InFlight
+from recinfer.predict.pipeline import OnProgress, Watch, run_pipeline
+from recinfer.predict.profile import ScoringProfile
+from recinfer.predict.progress import Progress
+from recinfer.predict.quarantine_policy import QuarantinePolicy
+from recinfer.predict.scorer import Scorer
+from recinfer.predict.stages import Work
+from recinfer.predict.stop import StopFlag
+from recinfer.predict.threads import scorer_threads
+
+DEFAULT_BATCH_ROWS = 8192
+IN_FLIGHT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict; see the command's help for what each means to a user.
+
+    Attributes:
+        reserved_columns, output_columns: of the output.
+        batch_size: rows per read, rounded down to whole chunks; None for a default.
+        predict_threads: scorer threads; None for one per core.
+        predict_steps: most batches; None for all.
+        writer: a key of :data:`recinfer.data.writers.WRITERS`.
+        resume, overwrite: what to do with output that is there.
+        quarantine: whether bad rows are put aside; ``max_bad_rows`` of them at most.
+        profile_dir: where to write a profile; None for none.
+        debug: whether parsed features go beside the scores.
+        stall_seconds: after which a run without progress is reported.
+        unit_rows, unit_bytes: targets for work units; None for the defaults.
+    """
+
+    reserved_columns: Sequence[str] = ()
+    output_columns: Sequence[str] | None = None
+    batch_size: int | None = None
+    predict_threads: int | None = None
+    predict_steps: int | None = None
+    writer: str = "ParquetWriter"
+    resume: bool = True
+    overwrite: bool = False
+    quarantine: bool = False
+    max_bad_rows: int | None = None
+    profile_dir: Path | None = None
+    debug: bool = False
+    stall_seconds: float = 120.0
+    unit_rows: int | None = None
+    unit_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """What a run did.
+
+    Attributes:
+        rows_in, rows_out, quarantined: of the whole output: ``rows_in == rows_out + quarantined``.
+        rows_scored: in this run; fewer than ``rows_in`` after a resume.
+        parts: part files of the output.
+        seconds: of scoring; ``rows_per_second`` is ``rows_scored`` over it.
+        start_seconds: from the call to the first row read: loading, planning, measuring.
+        first_batch_seconds: from the start of reading to the first batch written; None where nothing was to do.
+        stages: per stage ``threads``, ``busy_seconds`` and ``busy`` (share of its threads' time).
+        chunk: rows and steps of a scoring chunk.
+        threads: scorer threads.
+        peak_memory_bytes: largest resident size of the process.
+        peak_in_flight_bytes: largest size of all batches between reader and writer.
+        already_complete: there was nothing to do.
+        output: the folder.
+    """
+
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    rows_scored: int
+    parts: int
+    seconds: float
+    start_seconds: float
+    first_batch_seconds: float | None
+    chunk: dict[str, Any]
+    threads: int
+    peak_memory_bytes: int
+    peak_in_flight_bytes: int
+    already_complete: bool
+    output: str
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Mean rate of this run."""
+        return self.rows_scored / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {**asdict(self), "rows_per_second": self.rows_per_second}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start."""
+
+    reader: Reader
+    scorer: Scorer
+    columns: OutputColumns
+    plan: Plan
+    read_columns: list[str]
+    batch_rows: int
+    threads: int
+    sample: pa.RecordBatch
+
+
+def prepare(reader: Reader, scorer: Scorer, output_path: str | Path | None, options: PredictOptions) -> Prepared:
+    """Checks everything that can be checked before scoring, and plans.
+
+    Raises:
+        InputError: the input does not fit the model, or is empty.
+        UsageError: flags contradict each other.
+    """
+    raise_problems(scorer.parser.check_schema(reader.schema))
+    columns = OutputColumns(
+        scorer.outputs,
+        reader.schema,
+        options.output_columns,
+        options.reserved_columns,
+        scorer.features if options.debug else (),
+    )
+    read_columns = list(dict.fromkeys([*scorer.parser.columns, *columns.reserved]))
+    previous = previous_plan(output_path, options.overwrite) if output_path is not None else None
+    wanted = options.batch_size or DEFAULT_BATCH_ROWS
+    plan = _plan(reader, scorer, columns, options, previous, wanted)
+    sample = first_rows(reader, plan, read_columns, wanted, options.quarantine)
+    chunking = _chunking(scorer, sample, previous)
+    scorer.chunking = chunking
+    plan = _with_chunk(plan, chunking)
+    return Prepared(
+        reader,
+        scorer,
+        columns,
+        plan,
+        read_columns,
+        chunking.batch_rows(wanted),
+        scorer_threads(options.predict_threads),
+        sample,
+    )
+
+
+def run(
+    prepared: Prepared,
+    output_path: str | Path,
+    options: PredictOptions,
+    *,
+    on_progress: OnProgress | None = None,
+    began: float | None = None,
+) -> PredictSummary:
+    """Scores what is pending and completes the output folder.
+
+    Args:
+        on_progress: called twice a second.
+        began: ``time.perf_counter()`` at the user's call.
+
+    Raises:
+        RecinferError: what went wrong, and where; the folder can be resumed.
+    """
+    start = time.perf_counter()
+    stop = StopFlag()
+    with ExitStack() as stack:
+        output = stack.enter_context(
+            OutputFolder.open(output_path, prepared.plan, resume=options.resume, overwrite=options.overwrite)
+        )
+        work = _work(prepared, output, options, stop)
+        profile = stack.enter_context(ScoringProfile(options.profile_dir, work.progress)) if options.profile_dir else None
+        if profile is not None:
+            work.around_scoring = profile.step
+        if work.units:
+            watch = Watch(on_progress, stall_seconds=options.stall_seconds, threads=prepared.threads)
+            run_pipeline(work, watch, stop)
+        seconds = work.progress.seconds
+        totals = output.finish()
+        return _summary(prepared, work, totals, seconds, start - (began or start), output)
+
+
+def first_rows(reader: Reader, plan: Plan, columns: Sequence[str], rows: int, lenient: bool) -> pa.RecordBatch:
+    """The first rows of the input, to measure with and to try the model on."""
+    if not plan.units:
+        raise InputError(f"the input {reader.spec} has no rows", "check that the step before has written them")
+    ignore: Callable[..., None] | None = (lambda row: None) if lenient else None
+    for batch in reader.read(plan.units[0], columns, rows, on_bad_row=ignore):
+        return batch
+    return pa.RecordBatch.from_pylist([], schema=pa.schema([reader.schema.field(name) for name in columns]))
+
+
+def raise_problems(problems: Sequence[InputError]) -> None:
+    """Raises all problems of an input as one error.
+
+    Raises:
+        InputError: there is at least one.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        lines = "\n".join(f"  - {problem.message}" + (f" ({problem.hint})" if problem.hint else "") for problem in problems)
+        raise InputError(f"the input does not fit the model:\n{lines}")
+
+
+def _plan(
+    reader: Reader, scorer: Scorer, columns: OutputColumns, options: PredictOptions, previous: Plan | None, wanted: int
+) -> Plan:
+    targets = {"target_rows": options.unit_rows, "target_bytes": options.unit_bytes}
+    return make_plan(
+        reader,
+        columns.schema,
+        kind=options.writer,
+        model=scorer.fingerprint,
+        options={"on_error": "quarantine" if options.quarantine else "fail"},
+        max_rows=options.predict_steps * wanted if options.predict_steps else None,
+        previous=previous,
+        **{name: value for name, value in targets.items() if value is not None},  # type: ignore[arg-type]
+    )
+
+
+def _chunking(scorer: Scorer, sample: pa.RecordBatch, previous: Plan | None) -> Chunking:
+    """The chunk of the run that is resumed, so that its bytes come out again; else the fastest one."""
+    held = previous.scoring_chunk if previous is not None and previous.model == scorer.fingerprint else None
+    if isinstance(held, dict):
+        return Chunking(int(held["rows"]), held["steps"])
+    scorer.warm_up()
+    return choose_chunking(scorer, sample)
+
+
+def _with_chunk(plan: Plan, chunking: Chunking) -> Plan:
+    return replace(plan, scoring_chunk=asdict(chunking))
+
+
+def _work(prepared: Prepared, output: OutputFolder, options: PredictOptions, stop: StopFlag) -> Work:
+    units = output.pending()
+    stages = {"read": 1, "parse": 1, "score": prepared.threads, "write": 1}
+    return Work(
+        reader=prepared.reader,
+        scorer=prepared.scorer,
+        output=output,
+        units=units,
+        columns=prepared.read_columns,
+        batch_rows=prepared.batch_rows,
+        assemble=prepared.columns,
+        quarantine=QuarantinePolicy(options.quarantine, options.max_bad_rows),
+        in_flight=InFlight(IN_FLIGHT_BYTES, stop),
+        progress=Progress(sum(unit.rows for unit in units), len(units), stages),
+    )
+
+
+def _summary(
+    prepared: Prepared, work: Work, totals: Totals, seconds: float, start_seconds: float, output: OutputFolder
+) -> PredictSummary:
+    stages = {
+        clock.name: {
+            "threads": clock.threads,
+            "busy_seconds": clock.busy,
+            "busy": clock.busy / (clock.threads * seconds) if seconds else 0.0,
+        }
+        for clock in work.progress.clocks.values()
+    }
+    return PredictSummary(
+        rows_in=totals.rows_in,
+        rows_out=totals.rows,
+        quarantined=totals.quarantined,
+        rows_scored=work.progress.rows,
+        parts=totals.parts,
+        seconds=seconds,
+        start_seconds=start_seconds,
+        first_batch_seconds=work.progress.first_batch_seconds,
+        chunk=asdict(prepared.scorer.chunking),
+        threads=prepared.threads,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_in_flight_bytes=work.in_flight.peak,
+        already_complete=totals.already_complete,
+        output=str(output.target),
+        stages=stages,
+    )

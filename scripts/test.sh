@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Sets up the environment if need be, then runs the test suite.
+#
+#   bash scripts/test.sh                     the suite
+#   bash scripts/test.sh --slow              the slow tests too, and those that need a GPU where there is one
+#   bash scripts/test.sh tests/data -k csv   anything else goes to pytest
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+arguments=()
+slow=false
+for argument in "$@"; do
+  case $argument in
+    --slow) slow=true ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+
+bash "$here/setup.sh"
+cd "$here/.."
+if $slow; then
+  if nvidia-smi -L >/dev/null 2>&1; then marks=""; else marks="not gpu"; fi
+  # First, so that a caller's own -m still wins.
+  arguments=(-m "$marks" ${arguments[@]+"${arguments[@]}"})
+fi
+exec "${RECINFER_VENV:-.venv}/bin/python" -m pytest ${arguments[@]+"${arguments[@]}"}
