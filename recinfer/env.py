@@ -1,6 +1,7 @@
 """The only reader of environment variables: one typed, frozen object.
 
-Each variable has a command-line flag that says the same and wins over it. Names are those that TorchEasyRec users already set.
+Each variable has a command-line flag that says the same and wins over it. Names are those that users of
+TorchEasyRec already set.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def _integer(source: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal():
-        raise UsageError(f"environment variable {name}={text!r} is not a whole number", f"unset {name} or give it a number")
+        raise UsageError(
+            f"environment variable {name}={text!r} is not a whole number", f"unset {name} or give it a number"
+        )
     return int(text)
 
 

@@ -1,7 +1,7 @@
 """The errors that users see, each with its own exit code.
 
-Every message says what was wrong, where, and what to do. The command line prints ``str(error)`` alone, without a traceback;
-anything that is not a :class:`RecinferError` is a bug and keeps its traceback.
+Every message says what was wrong, where, and what to do. The command line prints ``str(error)`` alone, without a
+traceback; anything that is not a :class:`RecinferError` is a bug and keeps its traceback.
 """
 
 from __future__ import annotations

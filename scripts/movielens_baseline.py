@@ -2,7 +2,7 @@
 """Logistic regression on the columns that a pipeline config names: what a model on MovieLens has to beat.
 
 Ids become one-hot, lists of ids multi-hot, each list's ones adding up to 1; numbers are standardised. The strength of
-regularisation is chosen on the validation split, so the baseline gets the same care as the model. Prints its AUC as JSON.
+regularisation is chosen on the validation split, so the baseline gets the same care as the model. Prints AUCs as JSON.
 
 Usage: movielens_baseline.py CONFIG [--data quickstart/data] [--output FILE]
 """

@@ -1,7 +1,7 @@
 """MovieLens-100K ratings turned into columns for a ranking model: what was known before each rating, and nothing after.
 
-Every id is dense and counts from 0, so a config in ``FG_NONE`` mode reads the columns as they are. ``CARDINALITY`` holds
-the number of ids per column, which is ``num_buckets`` in ``examples/movielens``.
+Every id is dense and counts from 0, so a config in ``FG_NONE`` mode reads the columns as they are. ``CARDINALITY``
+holds the number of ids per column, which is ``num_buckets`` in ``examples/movielens``.
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ step() {
 }
 
 evaluate() {
-  "$bin/recinfer-eval" --pipeline_config_path "$config" --checkpoint_path best --eval_input_path "$out/data/test" \
+  "$bin/recinfer-eval" --pipeline_config_path "$config" --eval_input_path "$out/data/test" \
     --eval_result_filename "$out/eval.json"
 }
 
 export_model() {
-  "$bin/recinfer-export" --pipeline_config_path "$config" --checkpoint_path best --export_dir "$out/export"
+  "$bin/recinfer-export" --pipeline_config_path "$config" --export_dir "$out/export"
 }
 
 predict() {

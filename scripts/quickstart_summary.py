@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"DeepFM {verdict} the logistic regression by {abs(model - baseline):.4f}.\n")
     console.print(rows_table(predictions))
     if speed is not None:
-        console.print(f"Predicted at {speed:,.0f} rows/s, start-up included: at this size that is most of it.\n")
+        console.print(f"Predicted at {speed:,.0f} rows/s; so small a table says little about speed, see benchmarks/.\n")
     console.print("How the scores are spread:")
     for line in text_histogram(scores):
         console.print(line, soft_wrap=True)

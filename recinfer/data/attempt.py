@@ -89,8 +89,8 @@ class Attempt:
     def _check_rows(self, stats: FileStats) -> None:
         if stats.rows + len(self._quarantined) != self.unit.rows:
             raise StageError(
-                f"unit {self.unit.index} ({self.unit.path}, row {self.unit.first_row + 1} on): of {self.unit.rows} rows, "
-                f"{stats.rows} were written and {len(self._quarantined)} quarantined"
+                f"unit {self.unit.index} ({self.unit.path}, row {self.unit.first_row + 1} on): "
+                f"of {self.unit.rows} rows, {stats.rows} were written and {len(self._quarantined)} quarantined"
             )
 
     def _publish_quarantine(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ def cut_points(
         return []
     block = positions // chunking.rows
     starts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), count]
-    blocks = list(zip(starts[:-1], starts[1:], strict=True))
+    blocks = list(itertools.pairwise(starts))
     if steps is None or chunking.steps is None:
         return blocks
     return [chunk for first, last in blocks for chunk in _by_steps(first, last, steps, chunking.steps)]

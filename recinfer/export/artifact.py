@@ -24,7 +24,9 @@ FORMAT = 1
 PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "pyarrow")
 
 
-def manifest(folder: Path, *, inputs: pa.Schema, outputs: pa.Schema, model: str, parity: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(
+    folder: Path, *, inputs: pa.Schema, outputs: pa.Schema, model: str, parity: Mapping[str, Any]
+) -> dict[str, Any]:
     """The content of ``recinfer.json`` for a folder whose other files are all written.
 
     Args:

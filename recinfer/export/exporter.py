@@ -71,7 +71,9 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Pa
         report.check()
         _swap(work, folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error}", "choose another --export_dir, or make room") from error
+        raise OutputError(
+            f"{folder} cannot be written: {error}", "choose another --export_dir, or make room"
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return report
@@ -87,7 +89,13 @@ def _fill(job: ExportJob, work: Path) -> ParityReport:
     artifact.write_json(work / artifact.SWITCHES, _switches(job))
     exported = ExportScorer(work, job.fingerprint)
     rows, source = job.parity_rows()
-    report = compare(ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config), exported, rows, source, job.parity_bound)
+    report = compare(
+        ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config),
+        exported,
+        rows,
+        source,
+        job.parity_bound,
+    )
     artifact.write_json(
         work / artifact.MANIFEST,
         artifact.manifest(

@@ -67,7 +67,7 @@ class ParityReport:
         name, largest = self.worst
         if not largest <= self.bound:
             raise ParityError(
-                f"the export's {name} differs by {largest:.3g} from the model's, more than the bound of {self.bound:.3g} "
+                f"the export's {name} differs by {largest:.3g} from the model's, above the bound of {self.bound:.3g} "
                 f"({self.rows} rows of {self.source})",
                 "choose a finer table type, or set --parity-bound if such a difference is acceptable",
             )
@@ -91,7 +91,7 @@ def compare(eager: Scores, exported: Scores, rows: pa.Table, source: str, bound:
 
 
 def is_bounded(name: str) -> bool:
-    """Whether the bound holds for a prediction: logits have no scale of their own, so probabilities are held instead."""
+    """Whether the bound holds for a prediction: logits have no scale, so probabilities are held instead."""
     return not name.startswith("logits")
 
 

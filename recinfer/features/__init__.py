@@ -70,7 +70,9 @@ def _members(kind: str, message: Any) -> list[tuple[str, Any, SequenceSpec | Non
     """The features that one entry stands for: itself, or the members of a grouped sequence."""
     if kind == "sequence_feature":
         spec = SequenceSpec(message.sequence_name, message.sequence_delim, message.sequence_length)
-        return [(str(m.WhichOneof("feature")), getattr(m, str(m.WhichOneof("feature"))), spec) for m in message.features]
+        return [
+            (str(m.WhichOneof("feature")), getattr(m, str(m.WhichOneof("feature"))), spec) for m in message.features
+        ]
     if kind.startswith("sequence_"):
         return [(_plain_kind(kind), message, SequenceSpec(None, message.sequence_delim, message.sequence_length))]
     if getattr(message, "tokens_as_sequence", False):
@@ -83,7 +85,7 @@ def _plain_kind(kind: str) -> str:
 
 
 def _sized(feature: Feature, table_rows: Mapping[str, int]) -> Feature:
-    """The feature with its table's rows from a checkpoint, where the config names a vocabulary file that is not here."""
+    """The feature with its table's rows from a checkpoint, where its vocabulary file is not at hand."""
     if not feature.is_sparse or feature.embedding_name not in table_rows or feature.has_known_size:
         return feature
     return type(feature)(feature.config, feature.sequence, feature.separator, table_rows[feature.embedding_name])

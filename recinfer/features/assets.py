@@ -19,7 +19,9 @@ def asset_messages(config: Any) -> list[Any]:
     for entry in config.feature_configs:
         kind = entry.WhichOneof("feature")
         message = getattr(entry, kind)
-        members = [getattr(m, m.WhichOneof("feature")) for m in message.features] if kind == "sequence_feature" else [message]
+        members = (
+            [getattr(m, m.WhichOneof("feature")) for m in message.features] if kind == "sequence_feature" else [message]
+        )
         found += [m for m in members if ASSET_FIELD in m.DESCRIPTOR.fields_by_name and m.HasField(ASSET_FIELD)]
     return found
 

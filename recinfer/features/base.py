@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from recinfer.config.table_size import message_size_fields
 from recinfer.errors import BadRowError, ConfigError, InputError
 from recinfer.features.columns.dense import parse_dense
 from recinfer.features.columns.ragged import is_list, normalise, plain_type
@@ -68,7 +69,7 @@ class Feature:
     @property
     def is_sparse(self) -> bool:
         """Whether values are ids into an embedding table."""
-        return self.always_sparse or has_bucketizer(self.config)
+        return self.always_sparse or bool(message_size_fields(self.config))
 
     @property
     def is_weighted(self) -> bool:
@@ -77,7 +78,7 @@ class Feature:
 
     @property
     def value_dim(self) -> int:
-        """Values per row or step: 0 for any number; a dense feature has at least 1, a sequence 1 where nothing is said."""
+        """Values per row or step, 0 for any number; where nothing is said, 1 for dense features and sequences."""
         field = self.config.DESCRIPTOR.fields_by_name.get("value_dim")
         if field is not None and (self.config.HasField("value_dim") or field.has_default_value):
             given = int(self.config.value_dim)
@@ -219,15 +220,6 @@ class Feature:
     def _check_range(self, column: SparseColumn) -> None:
         if self._known_rows is not None:
             check_range(column, self.name, self._known_rows)
-
-
-def has_bucketizer(config: Any) -> bool:
-    """Whether a feature turns its values into ids."""
-    fields = config.DESCRIPTOR.fields_by_name
-    if any(name in fields and len(getattr(config, name)) for name in ("vocab_list", "vocab_dict", "boundaries")):
-        return True
-    single = ("hash_bucket_size", "num_buckets", "vocab_file", "zch", "dynamicemb")
-    return any(name in fields and config.HasField(name) for name in single)
 
 
 def _per_row(column: SequenceColumn) -> SparseColumn:

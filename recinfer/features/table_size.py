@@ -6,14 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from recinfer.config.table_size import message_rows
 from recinfer.errors import ConfigError
 from recinfer.features.assets import asset_path
-
-# Without `default_bucketize_value`, id 0 stands for the default value and id 1 for words outside the vocabulary.
-RESERVED_IDS = 2
-
-# The reference gives the table of a match feature with a word list one row more; its checkpoints have that shape.
-MATCH_EXTRA_ROWS = 1
 
 
 def table_size(config: Any, name: str, *, must: bool) -> int | None:
@@ -29,19 +24,11 @@ def table_size(config: Any, name: str, *, must: bool) -> int | None:
     for field in ("zch", "dynamicemb"):
         if field in fields and config.HasField(field):
             raise ConfigError(f"`{field}` is not supported: feature {name!r}", f"remove `{field}` from the feature")
-    for field in ("hash_bucket_size", "num_buckets"):
-        if field in fields and config.HasField(field):
-            return int(getattr(config, field))
-    explicit = "default_bucketize_value" in fields and config.HasField("default_bucketize_value")
-    if "vocab_list" in fields and len(config.vocab_list):
-        extra = MATCH_EXTRA_ROWS if config.DESCRIPTOR.name == "MatchFeature" else 0
-        return len(config.vocab_list) + (0 if explicit else RESERVED_IDS) + extra
-    if "vocab_dict" in fields and len(config.vocab_dict):
-        return max(config.vocab_dict.values()) + 1
-    if "boundaries" in fields and len(config.boundaries):
-        return len(config.boundaries) + 1
-    if "vocab_file" in fields and config.HasField("vocab_file"):
+    rows = message_rows(config)
+    if isinstance(rows, str):
         return _vocabulary_file(config, name, must=must)
+    if rows is not None:
+        return rows
     if must:
         raise ConfigError(
             f"feature {name!r} does not say how large its embedding table is",
@@ -55,7 +42,9 @@ def _vocabulary_file(config: Any, name: str, *, must: bool) -> int | None:
     if not path.is_file():
         if not must:
             return None
-        raise ConfigError(f"feature {name!r}: vocab_file {str(path)!r} does not exist", "give the path of the vocabulary")
+        raise ConfigError(
+            f"feature {name!r}: vocab_file {str(path)!r} does not exist", "give the path of the vocabulary"
+        )
     if config.DESCRIPTOR.name == "TokenizeFeature":
         return _tokenizer_size(path, name)
     highest = -1

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 PathLike = str | Path
 
 
-def load_config(
-    pipeline_config: PathLike, overrides: Sequence[str] = (), edit_config_json: str | None = None
-) -> Any:
+def load_config(pipeline_config: PathLike, overrides: Sequence[str] = (), edit_config_json: str | None = None) -> Any:
     """A pipeline config with a user's overrides.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def prepare_prediction(
     from recinfer.data.readers.csv_options import from_data_config
     from recinfer.predict.job import prepare
 
-    scorer = model if hasattr(model, "score") else load_scorer(model)
+    scorer = load_scorer(model) if isinstance(model, str | os.PathLike) else model
     csv = from_data_config(scorer.data_config) if scorer.data_config is not None else None
     return prepare(open_reader(predict_input_path, dataset_type, csv), scorer, predict_output_path, options)
 

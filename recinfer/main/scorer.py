@@ -49,9 +49,9 @@ def load_scorer(path: PathLike, weights: PathLike | None = None) -> Scorer:
 
 
 def _from_export(folder: Path) -> Scorer:
-    from recinfer.predict.manifest_check import check_files
     from recinfer.main.fingerprint import fingerprint
     from recinfer.predict.export_scorer import ExportScorer
+    from recinfer.predict.manifest_check import check_files
 
     check_files(folder)
     return ExportScorer(folder, fingerprint(folder / SCRIPTED))
@@ -87,7 +87,9 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is no safetensors file: {error}", "give a .safetensors file or a checkpoint") from error
+        raise ModelError(
+            f"{path} is no safetensors file: {error}", "give a .safetensors file or a checkpoint"
+        ) from error
 
 
 def _table_rows(tensors: dict[str, torch.Tensor] | None, weights: Path) -> dict[str, int]:

@@ -40,7 +40,9 @@ def train_and_evaluate(
     set_paths(config, train_input_path=train_input_path, eval_input_path=eval_input_path, model_dir=model_dir)
     features, model = new_model(config, seed)
     train_source = source(config, model, features, config.train_input_path, training=True, seed=seed)
-    eval_source = source(config, model, features, config.eval_input_path, training=False) if config.eval_input_path else None
+    eval_source = (
+        source(config, model, features, config.eval_input_path, training=False) if config.eval_input_path else None
+    )
     save_pipeline_config(config, Path(config.model_dir) / "pipeline.config")
     return train(config, model, train_source, eval_source, environment=read_environment(), on_step=on_step)
 
@@ -60,10 +62,10 @@ def evaluate(
         checkpoint_path: ``latest`` (default), ``best``, a checkpoint, or a folder of checkpoints.
         eval_result_path: by default ``eval_result.json`` in the model folder.
     """
+    from recinfer.train.checkpoint import load
     from recinfer.train.checkpoint_folders import step_of
     from recinfer.train.evaluator import evaluate as measure
     from recinfer.train.evaluator import write_results
-    from recinfer.train.checkpoint import load
 
     config = load_config(pipeline_config, overrides, edit_config_json)
     set_paths(config, eval_input_path=eval_input_path)

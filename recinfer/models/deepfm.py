@@ -18,8 +18,8 @@ from recinfer.nn.mlp import MLP
 class DeepFM(RankModel):
     """A linear part, a factorization machine and an MLP side by side (Guo et al., IJCAI 2017, arXiv:1703.04247).
 
-    Feature groups: ``deep`` (any features), ``fm`` (embeddings of one width; optional, then ``deep`` serves, if all of it
-    is embedded), ``wide`` (optional). Without ``final``, the parts' scores are added.
+    Feature groups: ``deep`` (any features), ``fm`` (embeddings of one width; without it
+    ``deep`` serves, if all of it is embedded), ``wide`` (optional). Without ``final``, the parts' scores are added.
     """
 
     def __init__(self, config: Any, features: Sequence[Feature]) -> None:

@@ -16,7 +16,7 @@ from recinfer.nn.mlp import MLP
 
 
 class MultiTowerDIN(RankModel):
-    """An MLP per deep group and a DIN per sequence group (Zhou et al., KDD 2018, arXiv:1706.06978), then an MLP over all.
+    """An MLP per deep group, a DIN per sequence group (Zhou et al., KDD 2018, arXiv:1706.06978), then an MLP over all.
 
     Feature groups: each tower's ``input`` (deep), each DIN tower's ``input`` (sequence).
     """
@@ -40,5 +40,7 @@ class MultiTowerDIN(RankModel):
         groups = self.embedding_group(batch)
         outputs = [self.towers[name](groups[name]) for name in self.tower_inputs]
         for name, tower in zip(self.din_inputs, self.din_towers, strict=True):
-            outputs.append(tower(groups[f"{name}.query"], groups[f"{name}.sequence"], groups[f"{name}.sequence_length"]))
+            outputs.append(
+                tower(groups[f"{name}.query"], groups[f"{name}.sequence"], groups[f"{name}.sequence_length"])
+            )
         return [self.output_mlp(self.final_mlp(torch.cat(outputs, dim=1)))]

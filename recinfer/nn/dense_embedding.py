@@ -106,7 +106,7 @@ def _build(entries: list[tuple[str, Any, int]]) -> nn.Module:
 
 
 def _module_name(message: Any, dim: int) -> str:
-    """The name under which the reference keeps the module: it spells the settings, since they make features share it."""
+    """The reference's name of the module: it spells the settings that make features share it."""
     if message.DESCRIPTOR.name == "MLPEmbedding":
         return f"mlp#{dim}"
     return f"autodis#{dim}#{message.num_channels}#{_decimals(message.keep_prob)}#{_decimals(message.temperature)}"

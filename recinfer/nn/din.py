@@ -16,7 +16,8 @@ class DIN(nn.Module):
     """Weighs each step of a sequence by its match with a query (Zhou et al., KDD 2018, arXiv:1706.06978).
 
     The attention is an MLP over ``[query, step, query - step, query * step]``. Steps are taken without padding, and the
-    first layer is split: the query's part is multiplied once per row, and ``step`` and ``query - step`` share a product.
+    first layer is split: the query's part is multiplied once per row, and ``step`` and
+    ``query - step`` share a product.
 
     Args:
         query_dim: width of the query; a narrower one than ``step_dim`` is widened with zeros.
@@ -45,16 +46,18 @@ class DIN(nn.Module):
         if self.query_dim < self.step_dim:
             query = functional.pad(query, (0, self.step_dim - self.query_dim))
         hidden = self._first_linear(query, steps, lengths)
-        for layer in list(self.mlp.mlp[0].perceptron)[1:]:
+        first, *others = self.mlp.layers
+        for layer in list(first)[1:]:
             hidden = layer(hidden)
-        for perceptron in list(self.mlp.mlp)[1:]:
+        for perceptron in others:
             hidden = perceptron(hidden)
         weights = jagged.softmax_over_steps(self.linear(hidden), lengths)
         return jagged.weighted_sum(steps, weights, lengths)
 
     def _first_linear(self, query: torch.Tensor, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The first linear layer over the four parts, without building them: [sum, hidden]."""
-        linear = self.mlp.mlp[0].perceptron[0]
+        linear = self.mlp.layers[0][0]
+        assert isinstance(linear, nn.Linear)
         of_query, of_step, of_difference, of_product = torch.split(linear.weight, self.step_dim, dim=1)
         per_row = functional.linear(query, of_query + of_difference, linear.bias)
         products = torch.cat([steps, jagged.repeat_rows(query, lengths) * steps], dim=1)

@@ -53,7 +53,7 @@ class EmbeddingGroup(nn.Module):
             ConfigError: there is no such group.
         """
         for pooled in self.emb_impls.values():
-            if group in pooled.group_dims:
+            if isinstance(pooled, PooledEmbeddings) and group in pooled.group_dims:
                 return list(pooled.group_dims[group])
         raise ConfigError(f"the model reads feature group {group!r}, which is not a deep or wide one", self._hint())
 
@@ -68,7 +68,7 @@ class EmbeddingGroup(nn.Module):
             ConfigError: there is no such group, or it lacks one of the two.
         """
         for impl in self.seq_emb_impls.values():
-            if group in impl.groups:
+            if isinstance(impl, SequenceEmbeddings) and group in impl.groups:
                 query, steps = impl.query_dim(group), impl.step_dim(group)
                 if query and steps and query <= steps:
                     return query, steps

@@ -48,5 +48,7 @@ def build_init_fn(text: str, feature: str) -> Callable[[torch.Tensor], Any] | No
     try:
         fill(torch.empty(2, 2))
     except TypeError as error:
-        raise ConfigError(f"init_fn {text!r}: {error}: feature {feature!r}", "see torch.nn.init for its arguments") from None
+        raise ConfigError(
+            f"init_fn {text!r}: {error}: feature {feature!r}", "see torch.nn.init for its arguments"
+        ) from None
     return fill

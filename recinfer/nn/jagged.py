@@ -1,8 +1,8 @@
 """Sequences without padding: all steps of a batch one after the other, and how many each row has.
 
 These functions stay whole when a model is traced (``torch.fx.wrap``), because their work depends on the lengths; they
-are then compiled by TorchScript, so they use tensors and integers only. Tracing finds them by their name in this module:
-call them as ``jagged.name(...)``, since a name imported elsewhere would be traced through.
+are then compiled by TorchScript, so they use tensors and integers only. Tracing finds them by their name in this
+module: call them as ``jagged.name(...)``, since a name imported elsewhere would be traced through.
 """
 
 from __future__ import annotations

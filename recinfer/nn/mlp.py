@@ -84,6 +84,11 @@ class MLP(nn.Module):
         )
         self.out_features = int(hidden_units[-1])
 
+    @property
+    def layers(self) -> list[nn.Sequential]:
+        """What each layer consists of: its linear part first."""
+        return [layer.perceptron for layer in self.mlp if isinstance(layer, Perceptron)]
+
     @classmethod
     def from_config(cls, in_features: int, config: Any) -> MLP:
         """Builds the stack that an ``MLP`` message describes."""

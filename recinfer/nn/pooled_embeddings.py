@@ -66,7 +66,7 @@ class PooledEmbeddings(nn.Module):
         self._columns: dict[str, tuple[int, int]] | None = None
 
     def _mean_names(self) -> list[str]:
-        """Features of mean-pooled tables. Beside weighted bags, which can only be summed, a mean is a sum of 1/length."""
+        """Features of mean-pooled tables. Weighted bags can only be summed: beside them, a mean is a sum of 1/length."""
         names = [name for table in self.tables if table.pooling == "mean" for name in table.features]
         for table in self.tables:
             table.pooling = "sum"
@@ -79,7 +79,9 @@ class PooledEmbeddings(nn.Module):
             )
             for table in self.tables:
                 self.ebc.embedding_bags[table.name].weight.requires_grad_(table.trainable)
-        embedded = [(f.name, f.dense_embedding, f.embedding_dim) for f in dense.values() if f.dense_embedding is not None]
+        embedded = [
+            (f.name, f.dense_embedding, f.embedding_dim) for f in dense.values() if f.dense_embedding is not None
+        ]
         self.embedded_names = [name for name, _, _ in embedded]
         self.dense_names = list(dense)
         if embedded:
@@ -130,7 +132,9 @@ class PooledEmbeddings(nn.Module):
 
     def _weights(self, batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:
         values = batch[f"{name}.values"]
-        given = batch[f"{name}.weights"] if name in self.weighted_names else torch.ones_like(values, dtype=torch.float32)
+        given = (
+            batch[f"{name}.weights"] if name in self.weighted_names else torch.ones_like(values, dtype=torch.float32)
+        )
         if name not in self.mean_names:
             return given
         lengths = batch[f"{name}.lengths"]

@@ -26,28 +26,18 @@ class SequenceEmbeddings(nn.Module):
         super().__init__()
         self.groups = {name: list(features) for name, features in groups.items()}
         sets: dict[int, TableSet] = {}
-        self._table_of: dict[str, tuple[int, str]] = {}
         self._names: dict[int, list[str]] = {}
         for features in self.groups.values():
             for feature in features:
                 if not feature.is_sparse:
                     continue
                 dim = feature.output_dim
-                table = sets.setdefault(dim, TableSet()).add(feature)
-                self._table_of[feature.name] = (dim, table)
+                sets.setdefault(dim, TableSet()).add(feature)
                 names = self._names.setdefault(dim, [])
                 if feature.name not in names:
                     names.append(feature.name)
         self.tables = [table for tables in sets.values() for table in tables.tables.values()]
-        self.ec_dict = nn.ModuleDict(
-            {
-                str(dim): EmbeddingCollection(tables=[table.sequence_config() for table in tables.tables.values()])
-                for dim, tables in sets.items()
-            }
-        )
-        for dim, tables in sets.items():
-            for table in tables.tables.values():
-                self.ec_dict[str(dim)].embeddings[table.name].weight.requires_grad_(table.trainable)
+        self.ec_dict = nn.ModuleDict({str(dim): _collection(tables) for dim, tables in sets.items()})
 
     def query_dim(self, group: str) -> int:
         """Width of a group's query."""
@@ -58,7 +48,7 @@ class SequenceEmbeddings(nn.Module):
         return sum(feature.output_dim for feature in self.groups[group] if feature.is_sequence)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Per group: ``<group>.query`` [B, query_dim], ``<group>.sequence`` [steps, step_dim], ``.sequence_length`` [B]."""
+        """Per group ``<group>.query`` [B, query_dim], ``.sequence`` [steps, step_dim] and ``.sequence_length`` [B]."""
         looked_up = self._look_up(batch)
         out: dict[str, torch.Tensor] = {}
         for group, features in self.groups.items():
@@ -118,3 +108,10 @@ class SequenceEmbeddings(nn.Module):
         if feature.is_sparse and feature.value_dim != 1:
             values = jagged.pool_steps(values, batch[f"{feature.name}.key_lengths"], feature.pooling == "mean")
         return jagged.align_steps(values, batch[f"{feature.name}.lengths"], lengths)
+
+
+def _collection(tables: TableSet) -> EmbeddingCollection:
+    collection = EmbeddingCollection(tables=[table.sequence_config() for table in tables.tables.values()])
+    for table in tables.tables.values():
+        collection.embeddings[table.name].weight.requires_grad_(table.trainable)
+    return collection

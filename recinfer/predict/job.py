@@ -189,7 +189,9 @@ def run(
             OutputFolder.open(output_path, prepared.plan, resume=options.resume, overwrite=options.overwrite)
         )
         work = _work(prepared, output, options, stop)
-        profile = stack.enter_context(ScoringProfile(options.profile_dir, work.progress)) if options.profile_dir else None
+        profile = (
+            stack.enter_context(ScoringProfile(options.profile_dir, work.progress)) if options.profile_dir else None
+        )
         if profile is not None:
             work.around_scoring = profile.step
         if work.units:
@@ -219,7 +221,9 @@ def raise_problems(problems: Sequence[InputError]) -> None:
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        lines = "\n".join(f"  - {problem.message}" + (f" ({problem.hint})" if problem.hint else "") for problem in problems)
+        lines = "\n".join(
+            f"  - {problem.message}" + (f" ({problem.hint})" if problem.hint else "") for problem in problems
+        )
         raise InputError(f"the input does not fit the model:\n{lines}")
 
 

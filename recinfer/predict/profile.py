@@ -50,7 +50,9 @@ class ScoringProfile:
         if self._owner != threading.get_ident() or self._batches > TRACED_BATCHES:
             return
         if self._profiler is None:
-            self._profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True)
+            self._profiler = torch.profiler.profile(
+                activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True
+            )
             self._profiler.start()
         self._batches += 1
         if self._batches > TRACED_BATCHES:
@@ -70,7 +72,8 @@ class ScoringProfile:
     ) -> None:
         self._finish()
         table = {
-            clock.name: {"threads": clock.threads, "busy_seconds": clock.busy} for clock in self._progress.clocks.values()
+            clock.name: {"threads": clock.threads, "busy_seconds": clock.busy}
+            for clock in self._progress.clocks.values()
         }
         content = {"seconds": self._progress.seconds, "rows": self._progress.rows, "stages": table}
         (self._folder / STAGES).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -54,7 +54,8 @@ class QuarantinePolicy:
             seen = self.rows_seen
         if self.limit is not None and seen > self.limit:
             raise BadRowError(
-                f"{seen} rows cannot be used, more than --max-bad-rows {self.limit}" + (f"; the last: {reason}" if reason else ""),
+                f"{seen} rows cannot be used, more than --max-bad-rows {self.limit}"
+                + (f"; the last: {reason}" if reason else ""),
                 "mend the input, or raise --max-bad-rows",
             )
 

@@ -63,7 +63,9 @@ def read_stage(work: Work, out: Lane[Item], at: Place) -> None:
     clock = work.progress.clocks["read"]
     for unit in work.units:
         at(f"{unit.path}, unit {unit.index}")
-        batches = iter(work.reader.read(unit, work.columns, work.batch_rows, on_bad_row=work.quarantine.on_unreadable(unit)))
+        batches = iter(
+            work.reader.read(unit, work.columns, work.batch_rows, on_bad_row=work.quarantine.on_unreadable(unit))
+        )
         number, first_row = 0, 0
         while True:
             with clock.work(f"reading {unit.path}, unit {unit.index}"):
@@ -187,5 +189,3 @@ class UnitWriter:
 def keep_rows(batch: pa.RecordBatch, kept: np.ndarray | None) -> pa.RecordBatch:
     """The rows of a batch that parsed."""
     return batch if kept is None else batch.take(pa.array(kept))
-
-

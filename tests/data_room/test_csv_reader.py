@@ -20,7 +20,12 @@ from recinfer.data.units import limit_units
 from recinfer.errors import BadRowError, ConfigError, InputError
 
 HEADER = CsvOptions(with_header=True)
-PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": lambda raw: pa.compress(raw, "zstd", asbytes=True)}
+PACK = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": lambda raw: pa.compress(raw, "zstd", asbytes=True),
+}
 
 
 def rows_of(reader: Reader, batch_rows: int = 3, target_rows: int = 5, **read: Any) -> list[tuple[Any, ...]]:
@@ -39,7 +44,9 @@ def write(path: Path, text: str | bytes) -> str:
 @pytest.mark.parametrize("pack", PACK)
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
 @pytest.mark.parametrize("chunk", [7, 1 << 20])
-def test_round_trip(tmp_path: Path, pack: str, suffix: str, delimiter: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_round_trip(
+    tmp_path: Path, pack: str, suffix: str, delimiter: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(csv_file, "CHUNK_BYTES", chunk)
     rows = [(k, f'say "{k}",\t\n{k}' if k % 3 else None, k / 8) for k in range(23)]
     out = io.StringIO(newline="")
@@ -53,7 +60,12 @@ def test_round_trip(tmp_path: Path, pack: str, suffix: str, delimiter: str, chun
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.one_of(st.none(), st.integers(-(2**62), 2**62)), st.text(st.sampled_from('ab,"\n\r é'), max_size=8)), max_size=30),
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(-(2**62), 2**62)), st.text(st.sampled_from('ab,"\n\r é'), max_size=8)
+        ),
+        max_size=30,
+    ),
     st.integers(1, 7),
     st.integers(1, 10),
 )
@@ -73,7 +85,12 @@ def test_every_row_is_read_once_and_in_order(
 def test_empty_cells_are_null_and_quoted_ones_empty_text(tmp_path: Path) -> None:
     options = CsvOptions(columns=parse_fields("a:INT64;b:STRING;c:DOUBLE"))
     path = write(tmp_path / "t.csv", '1,x,1.5\n,,\n"","",""\n"4","y","2"\n')
-    assert rows_of(open_reader(path, csv=options)) == [(1, "x", 1.5), (None, None, None), (None, "", None), (4, "y", 2.0)]
+    assert rows_of(open_reader(path, csv=options)) == [
+        (1, "x", 1.5),
+        (None, None, None),
+        (None, "", None),
+        (4, "y", 2.0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +207,16 @@ def test_bad_rows_are_left_out_and_traced(tmp_path: Path, target: int, pack: str
 
 @pytest.mark.parametrize("pack", [".gz", ".bz2", ".zst"])
 def test_a_truncated_compressed_file_is_named(tmp_path: Path, pack: str) -> None:
-    whole = PACK[pack]("id,v\n".encode() + b"".join(b"%d,%d\n" % (k, k * 7919) for k in range(20000)))
+    whole = PACK[pack](b"id,v\n" + b"".join(b"%d,%d\n" % (k, k * 7919) for k in range(20000)))
     path = write(tmp_path / f"t.csv{pack}", whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"t\.csv\.\w+: Truncated"):
         open_reader(path, csv=HEADER).units()
 
 
 def test_rows_that_are_gone_since_the_plan_are_noticed(tmp_path: Path) -> None:
-    reader = open_reader(write(tmp_path / "t.csv", "1,a\n2,b\n"), csv=CsvOptions(columns=parse_fields("id:INT64;v:STRING")))
+    reader = open_reader(
+        write(tmp_path / "t.csv", "1,a\n2,b\n"), csv=CsvOptions(columns=parse_fields("id:INT64;v:STRING"))
+    )
     (unit,) = reader.units()
     write(tmp_path / "t.csv", "1,a\n2 b\n")
     with pytest.raises(InputError, match="changed since the plan"):
@@ -216,7 +235,9 @@ def test_a_plan_of_other_rows_is_noticed(tmp_path: Path) -> None:
 def test_limited_units_read_the_first_rows(tmp_path: Path, rows: int) -> None:
     reader = open_reader(write(tmp_path / "t.csv", "id\n" + "".join(f"{k}\n" for k in range(12))), csv=HEADER)
     units = limit_units(reader.units(5), rows)
-    assert [value for unit in units for batch in reader.read(unit) for value in batch.column(0).to_pylist()] == list(range(min(rows, 12)))
+    assert [value for unit in units for batch in reader.read(unit) for value in batch.column(0).to_pylist()] == list(
+        range(min(rows, 12))
+    )
 
 
 class Config:
@@ -232,7 +253,9 @@ class Config:
 
 
 def test_options_from_a_config() -> None:
-    options = from_data_config(Config(input_fields_str="a:BIGINT; b:STRING;c:float;d:ARRAY<INT>;e:MAP<STRING, INT>;f:MAP_INT64_FLOAT"))
+    options = from_data_config(
+        Config(input_fields_str="a:BIGINT; b:STRING;c:float;d:ARRAY<INT>;e:MAP<STRING, INT>;f:MAP_INT64_FLOAT")
+    )
     assert options.delimiter is None and not options.with_header
     assert options.columns == [
         ("a", pa.int64()),
@@ -257,7 +280,13 @@ def test_options_from_a_data_config_message() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"input_fields_str": "a:BLOB"}, {"input_fields_str": "a"}, {"input_fields_str": "a:INT;a:INT"}, {"delimiter": "||"}, {"delimiter": '"'}],
+    [
+        {"input_fields_str": "a:BLOB"},
+        {"input_fields_str": "a"},
+        {"input_fields_str": "a:INT;a:INT"},
+        {"delimiter": "||"},
+        {"delimiter": '"'},
+    ],
 )
 def test_bad_options(fields: dict[str, str]) -> None:
     with pytest.raises(ConfigError):

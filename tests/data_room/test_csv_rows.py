@@ -52,7 +52,14 @@ def test_written_rows_are_found_one_by_one(rows: list[list[str]], end: str, last
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(['"a"b', 'a"b', '"a\nb"', '""', '"x""y"', ' "z"', "", "c", '"d,e"', '"""']), min_size=2, max_size=16), st.integers(1, 30))
+@given(
+    st.lists(
+        st.sampled_from(['"a"b', 'a"b', '"a\nb"', '""', '"x""y"', ' "z"', "", "c", '"d,e"', '"""']),
+        min_size=2,
+        max_size=16,
+    ),
+    st.integers(1, 30),
+)
 def test_quotes_in_odd_places_split_as_arrow_splits(cells: list[str], chunk: int) -> None:
     pairs = list(zip(cells[::2], cells[1::2], strict=False))
     text = "\n".join(",".join(pair) for pair in pairs).encode() + b"\n"
@@ -88,7 +95,13 @@ def test_a_row_without_end_is_refused_before_memory_is_full(monkeypatch: pytest.
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 9), st.integers(1, 20), st.integers(1, 100), st.integers(0, 5))
+@given(
+    st.lists(st.integers(1, 30), max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 20),
+    st.integers(1, 100),
+    st.integers(0, 5),
+)
 def test_ranges_cover_each_row_once(lengths: list[int], block: int, rows: int, size: int, first: int) -> None:
     import numpy as np
 

@@ -11,7 +11,16 @@ from recinfer.errors import InputError
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("b.csv", "a.csv", "day=1/c.csv", "day=1/deep/d.csv", "_SUCCESS", ".hidden.csv", "_tmp/e.csv", "x,y.csv"):
+    for name in (
+        "b.csv",
+        "a.csv",
+        "day=1/c.csv",
+        "day=1/deep/d.csv",
+        "_SUCCESS",
+        ".hidden.csv",
+        "_tmp/e.csv",
+        "x,y.csv",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)

@@ -23,7 +23,9 @@ def read_all(reader: Reader, units: list[Unit], columns: list[str] | None = None
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 1000)), max_size=30), st.integers(1, 120), st.integers(1, 3000)
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 1000)), max_size=30),
+    st.integers(1, 120),
+    st.integers(1, 3000),
 )
 def test_units_cover_each_row_once_and_in_order(sizes: list[tuple[int, int]], rows: int, size: int) -> None:
     ranges = list(group_row_groups(sizes, rows, size))
@@ -39,7 +41,11 @@ def test_units_cover_each_row_once_and_in_order(sizes: list[tuple[int, int]], ro
 
 
 @settings(max_examples=25, deadline=None)
-@given(layout=st.lists(st.lists(st.integers(1, 40), max_size=6), min_size=1, max_size=4), target=st.integers(1, 100), batch=st.integers(1, 64))
+@given(
+    layout=st.lists(st.lists(st.integers(1, 40), max_size=6), min_size=1, max_size=4),
+    target=st.integers(1, 100),
+    batch=st.integers(1, 64),
+)
 def test_every_row_is_read_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, layout: list[list[int]], target: int, batch: int
 ) -> None:

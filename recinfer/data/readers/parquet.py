@@ -137,5 +137,5 @@ def reading(path: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"cannot read {path} as Parquet: {str(error).splitlines()[0]}",
-            "it is truncated, damaged or of another kind: write it again, or leave it out with a glob such as *.parquet",
+            "it is truncated, damaged or of another kind: write it again, or leave it out (with a glob, say)",
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +118,7 @@ def drop_empty(rows: Ragged) -> Ragged:
     return Ragged(values.filter(keep), np.bincount(owner[mask], minlength=len(rows.lengths)).astype(np.int64))
 
 
-def to_numbers(rows: Ragged, kind: pa.DataType, name: str) -> npt.NDArray[np.generic]:
+def to_numbers(rows: Ragged, kind: pa.DataType, name: str) -> npt.NDArray[Any]:
     """Flat values as int64 or float32.
 
     Raises:
@@ -126,7 +127,9 @@ def to_numbers(rows: Ragged, kind: pa.DataType, name: str) -> npt.NDArray[np.gen
     """
     values = rows.values
     if not is_numeric_like(values.type, kind):
-        raise InputError(f"column {name!r} holds {values.type}, which cannot be read as {kind}", f"give {name!r} as {kind}")
+        raise InputError(
+            f"column {name!r} holds {values.type}, which cannot be read as {kind}", f"give {name!r} as {kind}"
+        )
     if values.type == kind:
         return values.to_numpy(zero_copy_only=False)
     if pa.types.is_string(values.type):
@@ -159,8 +162,8 @@ def _first_bad_value(rows: Ragged, values: pa.Array, kind: pa.DataType, name: st
 
 
 def fill_empty(
-    values: npt.NDArray[np.generic], lengths: Lengths, default: npt.NDArray[np.generic]
-) -> tuple[npt.NDArray[np.generic], Lengths]:
+    values: npt.NDArray[Any], lengths: Lengths, default: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], Lengths]:
     """Gives each row without a value the default's values (shape [n] or [n, dim], as ``values``)."""
     empty = lengths == 0
     if len(default) == 0 or not empty.any():

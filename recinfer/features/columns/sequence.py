@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class SequenceColumn:
         key_lengths: ids per step, [sum of lengths]; None for vectors.
     """
 
-    values: npt.NDArray[np.generic]
+    values: npt.NDArray[Any]
     lengths: Lengths
     key_lengths: Lengths | None = None
 
@@ -112,7 +113,9 @@ def step_values(steps: pa.Array, name: str, separator: str) -> Ragged:
         return split_strings(steps, separator)
     if is_list(kind):
         if is_list(kind.value_type):
-            raise InputError(f"column {name!r} holds lists three deep", "a sequence has two levels: steps, and their values")
+            raise InputError(
+                f"column {name!r} holds lists three deep", "a sequence has two levels: steps, and their values"
+            )
         return drop_empty(Ragged(list_elements(steps), list_lengths(steps)))
     return drop_empty(Ragged(steps, np.ones(len(steps), np.int64)))
 
@@ -125,8 +128,8 @@ def _by_row(values: Ragged, steps_per_row: Lengths) -> Ragged:
 
 
 def _insert_steps(
-    values: npt.NDArray[np.generic], key_lengths: Lengths, steps_per_row: Lengths, fill: npt.NDArray[np.int64]
-) -> npt.NDArray[np.generic]:
+    values: npt.NDArray[Any], key_lengths: Lengths, steps_per_row: Lengths, fill: npt.NDArray[np.int64]
+) -> npt.NDArray[Any]:
     """Gives each row without steps the ids of one default step."""
     owner = np.repeat(np.arange(len(steps_per_row)), steps_per_row)
     per_row = np.bincount(owner, weights=key_lengths, minlength=len(steps_per_row)).astype(np.int64)

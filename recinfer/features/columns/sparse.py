@@ -80,7 +80,9 @@ def ragged_values(column: pa.Array, name: str, separator: str) -> Ragged:
         raise InputError(f"column {name!r} holds {kind}, but feature {name!r} is not weighted", "set `weighted: true`")
     if is_list(kind):
         if is_list(kind.value_type) or pa.types.is_map(kind.value_type):
-            raise InputError(f"column {name!r} holds {kind}, but is no sequence feature", f"give {name!r} as list<int64>")
+            raise InputError(
+                f"column {name!r} holds {kind}, but is no sequence feature", f"give {name!r} as list<int64>"
+            )
         return drop_empty(Ragged(list_elements(column), list_lengths(column)))
     return drop_empty(Ragged(column, np.ones(len(column), np.int64)))
 
@@ -130,5 +132,3 @@ def check_range(column: SparseColumn, name: str, rows_of_table: int) -> None:
         "map ids to 0 .. table size - 1, or enlarge the table in the feature config",
         row=row,
     )
-
-
