@@ -1,7 +1,8 @@
 """Lets ``recinfer.predict`` be both the package of that name and the function that users call.
 
 The house keeps a room ``recinfer/predict/`` (so that ``python -m recinfer.predict`` works), and the Python interface
-has ``recinfer.predict(...)``. Importing the room binds its module to that name, so the module itself must take the call.
+has ``recinfer.predict(...)``. Importing the room binds its module to that name, so the module itself must take
+the call.
 """
 
 from __future__ import annotations

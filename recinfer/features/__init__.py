@@ -19,6 +19,7 @@ from recinfer.features.match import MatchFeature
 from recinfer.features.overlap import OverlapFeature
 from recinfer.features.raw import RawFeature
 from recinfer.features.tokenize import TokenizeFeature
+from recinfer.protos.data_pb2 import FgMode
 
 if TYPE_CHECKING:
     from recinfer.protos.pipeline_pb2 import EasyRecConfig
@@ -49,10 +50,9 @@ def build_features(config: EasyRecConfig, table_rows: Mapping[str, int] | None =
     Raises:
         ConfigError: a feature asks for something that does not run here.
     """
-    if config.data_config.fg_mode != config.data_config.DESCRIPTOR.fields_by_name["fg_mode"].default_value:
-        mode = config.data_config.DESCRIPTOR.fields_by_name["fg_mode"].enum_type.values_by_number
+    if config.data_config.fg_mode != FgMode.FG_NONE:
         raise ConfigError(
-            f"`fg_mode: {mode[config.data_config.fg_mode].name}` is not supported: data_config",
+            f"`fg_mode: {FgMode.Name(config.data_config.fg_mode)}` is not supported: data_config",
             "generate the features first and use `fg_mode: FG_NONE`",
         )
     separator = config.data_config.fg_encoded_multival_sep

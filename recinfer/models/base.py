@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ class Task:
         return [str(loss.WhichOneof("loss")) for loss in self.losses]
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """A model of the config.
 
     Attributes:
@@ -58,9 +59,9 @@ class Model(nn.Module):
     tasks: list[Task]
     embedding_group: EmbeddingGroup
 
+    @abstractmethod
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """The raw output of each task, [B, num_class], in the order of ``tasks``."""
-        raise TypeError(f"{type(self).__name__} does not define predict()")
 
     def forward(self, batch: Tensors) -> Tensors:
         """Predictions of a parsed batch of B rows.

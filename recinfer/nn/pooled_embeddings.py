@@ -66,7 +66,7 @@ class PooledEmbeddings(nn.Module):
         self._columns: dict[str, tuple[int, int]] | None = None
 
     def _mean_names(self) -> list[str]:
-        """Features of mean-pooled tables. Weighted bags can only be summed: beside them, a mean is a sum of 1/length."""
+        """Features of mean-pooled tables. Weighted bags can only be summed; there a mean is a sum of 1/length."""
         names = [name for table in self.tables if table.pooling == "mean" for name in table.features]
         for table in self.tables:
             table.pooling = "sum"
