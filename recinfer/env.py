@@ -75,3 +75,12 @@ def _boolean(source: Mapping[str, str], name: str) -> bool:
     if text in FALSE:
         return False
     raise UsageError(f"environment variable {name}={text!r} is neither true nor false", f"set {name} to 1 or 0")
+
+
+def limit_library_threads(threads: int) -> None:
+    """Gives each parallel region of OpenMP and MKL so many threads; what the user has set wins.
+
+    Works only before torch is imported, which is when these libraries read their variables.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))

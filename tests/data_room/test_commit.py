@@ -161,6 +161,23 @@ def test_quarantined_rows_make_up_for_those_left_out(source: Path, tmp_path: Pat
     assert verify_output(out).complete
 
 
+def test_quarantined_rows_of_an_attempt_without_record_do_not_stay(source: Path, tmp_path: Path) -> None:
+    plan = planned(source)
+    with OutputFolder.open(tmp_path / "out", plan) as folder:
+        attempt = folder.attempt(plan.units[0])
+        batch = TABLE.slice(0, 100).combine_chunks().to_batches()[0]
+        attempt.write(batch.slice(0, 99))
+        attempt.quarantine(quarantined_rows("t.parquet", batch, [99], [100], ["no"]))
+        attempt.publish()
+    (tmp_path / "out" / "_recinfer" / "units" / "00000.json").unlink()
+    with OutputFolder.open(tmp_path / "out", plan) as folder:
+        for index in range(4):
+            write_unit(folder, index)
+        folder.finish()
+    assert verify_output(tmp_path / "out").complete
+    assert list((tmp_path / "out" / "_quarantine").iterdir()) == []
+
+
 def test_abandoned_attempts_leave_nothing(source: Path, tmp_path: Path) -> None:
     with OutputFolder.open(tmp_path / "out", planned(source)) as folder:
         attempt = folder.attempt(folder.plan.units[0])
@@ -333,6 +350,16 @@ def test_units_of_an_unchanged_input_are_not_counted_again(tmp_path: Path, monke
         copy_table(str(tmp_path / "t.csv"), tmp_path / "out", on_unit=stop_after(2), **options)
     monkeypatch.setattr(CsvReader, "units", lambda *_: pytest.fail("counted again"))
     assert copy_table(str(tmp_path / "t.csv"), tmp_path / "out", **options).rows == 50
+
+
+def test_units_of_a_changed_input_are_counted_again(tmp_path: Path) -> None:
+    from recinfer.data.readers.csv_options import CsvOptions
+
+    (tmp_path / "t.csv").write_text("id\n" + "1\n" * 50)
+    copy_table(str(tmp_path / "t.csv"), tmp_path / "out", csv=CsvOptions(with_header=True))
+    (tmp_path / "t.csv").write_text("id\n" + "1\n" * 60)
+    totals = copy_table(str(tmp_path / "t.csv"), tmp_path / "out", csv=CsvOptions(with_header=True), overwrite=True)
+    assert totals.rows == 60
 
 
 def test_an_input_without_rows_is_refused(tmp_path: Path) -> None:

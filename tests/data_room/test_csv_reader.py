@@ -134,10 +134,14 @@ def test_input_fields_win_over_inference(tmp_path: Path) -> None:
     assert rows_of(open_reader(path, csv=options)) == [("1", 2)]
 
 
-@pytest.mark.parametrize("first", ["\ufeff", ""])
+@pytest.mark.parametrize("chunk", [3, 1 << 20])
+@pytest.mark.parametrize("first", ["\ufeff", "", "\n\n\n\n\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("pack", PACK)
-def test_marks_blank_lines_and_line_ends(tmp_path: Path, first: str, end: str, pack: str) -> None:
+def test_marks_blank_lines_and_line_ends(
+    tmp_path: Path, first: str, end: str, pack: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "CHUNK_BYTES", chunk)
     text = first + end.join(["id,v", "", "1,x", "", "", "2,y"])
     reader = open_reader(write(tmp_path / f"t.csv{pack}", PACK[pack](text.encode())), csv=HEADER)
     assert reader.schema.names == ["id", "v"]

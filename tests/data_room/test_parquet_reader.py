@@ -77,6 +77,13 @@ def test_projection_keeps_the_order_asked_for(tmp_path: Path) -> None:
     assert sum(batch.num_rows for unit in reader.units() for batch in reader.read(unit, [], 64)) == 2500
 
 
+def test_names_with_dots_are_names(tmp_path: Path) -> None:
+    table = pa.table({"a.b": [1, 2], "a": [{"b": 3}, {"b": 4}], "b": [5, 6]})
+    reader = open_reader(str(write_parquet(tmp_path / "t.parquet", table)))
+    for columns in (["a"], ["a.b"], ["b", "a"], ["a.b", "a"]):
+        assert read_all(reader, reader.units(), columns).equals(table.select(columns))
+
+
 def test_threads_read_units_side_by_side(tmp_path: Path) -> None:
     table = mixed_table(5000)
     reader = open_reader(str(write_parquet(tmp_path / "t.parquet", table, 250)), threads=2)

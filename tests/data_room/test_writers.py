@@ -37,12 +37,13 @@ def test_parquet_round_trip_in_order(tmp_path: Path) -> None:
 
 
 def test_parquet_bytes_do_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recinfer.data.writers.parquet.GROUP_ROWS", 2000)
-    table = mixed_table(5000).combine_chunks()
-    first = write(tmp_path / "a.parquet", table, "ParquetWriter", 37).read_bytes()
-    assert first == write(tmp_path / "b.parquet", table, "ParquetWriter", 4999).read_bytes()
+    # Large enough for several pages in a column: their borders must not move either.
+    monkeypatch.setattr("recinfer.data.writers.parquet.GROUP_ROWS", 60_000)
+    table = mixed_table(130_000).combine_chunks()
+    first = write(tmp_path / "a.parquet", table, "ParquetWriter", 777).read_bytes()
+    assert first == write(tmp_path / "b.parquet", table, "ParquetWriter", 129_999).read_bytes()
     metadata = pq.read_metadata(tmp_path / "a.parquet")
-    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [2000, 2000, 1000]
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [60_000, 60_000, 10_000]
 
 
 def test_a_part_without_rows_keeps_its_schema(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def codec_of(path: str) -> str | None:
 
 
 def read_chunks(
-    path: str, first_byte: int = 0, size: int | None = None, chunk_bytes: int = CHUNK_BYTES
+    path: str, first_byte: int = 0, size: int | None = None, chunk_bytes: int | None = None
 ) -> Iterator[bytes]:
     """Reads a byte range of a plain file, or all of a compressed one, without a byte order mark at its start.
 
@@ -30,6 +30,7 @@ def read_chunks(
     """
     filesystem, inner = filesystem_of(path)
     codec = codec_of(path)
+    chunk_bytes = chunk_bytes or CHUNK_BYTES
     with reading(path):
         if codec:
             with filesystem.open_input_stream(inner, compression=codec) as stream:

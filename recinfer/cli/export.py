@@ -1,0 +1,86 @@
+"""``recinfer export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recinfer.cli.options import AT_LEAST_ONE, TABLE_TYPES, as_json, config_edits, pipeline_config
+from recinfer.cli.output import count, print_json, size, table
+from recinfer.cli.run import Command
+
+if TYPE_CHECKING:
+    from recinfer.export.parity import ParityReport
+
+
+@click.command(cls=Command, when_stopped="nothing is left behind")
+@pipeline_config
+@click.option("--export_dir", required=True, metavar="FOLDER", help="Where the export goes: a new or an empty folder.")
+@click.option(
+    "--checkpoint_path",
+    metavar="PATH",
+    help="latest, best, a checkpoint, or a model folder. Default: export_config.exporter_type, else latest.",
+)
+@click.option(
+    "--quant-emb",
+    type=TABLE_TYPES,
+    metavar=f"[{'|'.join(TABLE_TYPES.choices)}]",
+    help="Type of pooled embedding tables. Default: QUANT_EMB, else FP32.",
+)
+@click.option(
+    "--quant-ec-emb",
+    type=TABLE_TYPES,
+    metavar=f"[{'|'.join(TABLE_TYPES.choices)}]",
+    help="Type of sequence embedding tables. Default: QUANT_EC_EMB, else FP32.",
+)
+@click.option(
+    "--parity-input-path",
+    metavar="PATH",
+    help="Rows to compare the export's scores with the model's on. Default: the config's eval_input_path.",
+)
+@click.option(
+    "--parity-rows", type=AT_LEAST_ONE, metavar="N", default=4096, show_default=True, help="How many of them."
+)
+@click.option(
+    "--parity-bound",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Largest difference of a probability that is accepted. Default: by table type, 1e-4 for FP32.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
+@config_edits
+@as_json("the parity report")
+def export(pipeline_config: str, export_dir: str, as_json: bool, **settings: Any) -> None:
+    """Export a checkpoint as a folder that scores without this package's model code.
+
+    The export scores real rows, and is refused where it strays from the model. Also: recinfer-export,
+    python -m recinfer.export.
+    """
+    from recinfer.main import export as write_export
+
+    report = write_export(pipeline_config, export_dir, **settings)
+    if as_json:
+        print_json({"export_dir": export_dir, **report.to_json()})
+    else:
+        _print_report(report, Path(export_dir))
+
+
+def _print_report(report: ParityReport, folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    click.echo(f"done: {folder}, {count(len(files), 'file')}, {size(sum(sizes))}")
+    names = [path.relative_to(folder).as_posix() for path in files]
+    click.echo(table(["file", "size"], [(name, size(each)) for name, each in zip(names, sizes, strict=True)]))
+    click.echo(f"parity: scores of {count(report.rows, 'row')} of {report.source}, model against export")
+    rows = [(name, difference.largest, difference.mean) for name, difference in report.differences.items()]
+    click.echo(table(["prediction", "largest difference", "mean"], rows))
+    name, largest = report.worst
+    if name:
+        click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {report.bound:.3g}")
+
+
+def main() -> None:
+    """The console script."""
+    export()

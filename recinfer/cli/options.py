@@ -1,0 +1,75 @@
+"""Flags that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+
+AT_LEAST_ONE = click.IntRange(min=1)
+NOT_NEGATIVE = click.IntRange(min=0)
+# The types are spelled out so that `--help` does not import the rooms that know them; a test compares.
+TABLE_TYPES = click.Choice(["FP32", "FP16", "INT8", "INT4", "INT2"], case_sensitive=False)
+DATASET_TYPES = click.Choice(["ParquetDataset", "CsvDataset"])
+WRITER_TYPES = click.Choice(["ParquetWriter", "CsvWriter"])
+
+
+class NameList(click.ParamType):
+    """Column names, separated by commas."""
+
+    name = "names"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """For help."""
+        return "a,b,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """The names, without the spaces around them."""
+        if isinstance(value, list):
+            return value
+        names = [name.strip() for name in str(value).split(",")]
+        if not all(names):
+            self.fail(f"{value!r} has an empty name; separate names by single commas", param, ctx)
+        return names
+
+
+def pipeline_config(body: Body) -> Body:
+    """``--pipeline_config_path``."""
+    return click.option(
+        "--pipeline_config_path",
+        "--pipeline_config",
+        "pipeline_config",
+        required=True,
+        metavar="FILE",
+        help="The pipeline config, as text.",
+    )(body)
+
+
+def config_edits(body: Body) -> Body:
+    """``-o`` and ``--edit_config_json``."""
+    body = click.option(
+        "--edit_config_json",
+        metavar="JSON",
+        help="""Set fields of the config after -o, such as '{"train_config.num_epochs": 3}'.""",
+    )(body)
+    return click.option(
+        "-o",
+        "--override",
+        "overrides",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Set a field of the config, such as data_config.batch_size=4096. May be repeated.",
+    )(body)
+
+
+def as_json(what: str) -> Callable[[Body], Body]:
+    """``--json``.
+
+    Args:
+        what: is printed.
+    """
+    text = f"Print {what} as one line of JSON on stdout; all else goes to stderr."
+    return click.option("--json", "as_json", is_flag=True, help=text)

@@ -1,0 +1,59 @@
+"""``recinfer validate``: what is wrong with a config, and with data for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from recinfer.cli.options import as_json, config_edits
+from recinfer.cli.output import count, print_json
+from recinfer.cli.run import Command
+
+if TYPE_CHECKING:
+    from recinfer.config.problems import Problem
+
+
+@click.command(cls=Command)
+@click.argument("config", metavar="CONFIG")
+@click.option("--data", metavar="PATH", help="A table whose columns and types are held against the config.")
+@config_edits
+@as_json("the problems")
+@click.pass_context
+def validate(
+    ctx: click.Context,
+    config: str,
+    data: str | None,
+    overrides: tuple[str, ...],
+    edit_config_json: str | None,
+    as_json: bool,
+) -> None:
+    """Check a pipeline config, and data against it.
+
+    CONFIG is the config's path. Prints every problem, not just the first, before anything is trained or scored; exits
+    with 3 where there are any (4 where only the data has them).
+    """
+    from recinfer.errors import ConfigError, InputError
+    from recinfer.main import validate as find_problems
+
+    problems = find_problems(config, data=data, overrides=overrides, edit_config_json=edit_config_json)
+    if as_json:
+        print_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+    elif problems:
+        click.echo(f"{config}: {count(len(problems), 'problem')}")
+        for problem in problems:
+            click.echo(f"  - {_line(problem)}")
+    else:
+        click.echo(f"ok: {config}" + (f" fits {data}" if data else ""))
+    if problems:
+        ctx.exit((InputError if all(problem.where == data for problem in problems) else ConfigError).exit_code)
+
+
+def _line(problem: Problem) -> str:
+    return str(problem)
+
+
+def main() -> None:
+    """Runs the command."""
+    validate()

@@ -1,0 +1,1 @@
+"""A door for ``python -m recinfer.eval``; evaluation itself is in :mod:`recinfer.train.evaluator`."""
