@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def print_summary(summary: PredictSummary, profile: Path | None = None) -> None:
     """Prints rows, speed, stages and memory on stdout."""
     aside = f" + {summary.quarantined:,} quarantined" if summary.quarantined else ""
-    head = "complete already, nothing was left to do" if summary.already_complete else "done"
+    head = "nothing was left to do" if not summary.rows_scored else "done"
     click.echo(
         f"{head}: {count(summary.rows_in, 'row')} in = {summary.rows_out:,} out{aside}; "
         f"{count(summary.parts, 'part')} in {summary.output}"
@@ -26,7 +26,7 @@ def print_summary(summary: PredictSummary, profile: Path | None = None) -> None:
         _print_stages(summary)
     if summary.quarantined:
         click.echo(f"  the quarantined rows, with reasons, are in {summary.output}/_quarantine")
-    if profile is not None:
+    if profile is not None and summary.rows_scored:
         click.echo(f"  the profile is in {profile}")
 
 

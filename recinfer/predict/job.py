@@ -194,6 +194,7 @@ def run(
         )
         if profile is not None:
             work.around_scoring = profile.step
+            on_progress = profile.watched(on_progress)
         if work.units:
             watch = Watch(on_progress, stall_seconds=options.stall_seconds, threads=prepared.threads)
             run_pipeline(work, watch, stop)

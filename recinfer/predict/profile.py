@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import torch
+from torch._C._profiler import _ExperimentalConfig
 
 from recinfer.errors import OutputError
-from recinfer.predict.progress import Progress
+from recinfer.predict.progress import Progress, Snapshot
+
+OnProgress = Callable[[Snapshot], None]
 
 TRACE = "trace.json"
 STAGES = "stages.json"
@@ -20,7 +24,9 @@ TRACED_BATCHES = 8
 
 
 class ScoringProfile:
-    """Traces the first scorer thread's batches and writes the stage times at the end.
+    """Traces the first batches of all scorer threads and writes the stage times at the end.
+
+    The trace begins and ends on the thread that enters and leaves the profile, as the profiler demands.
 
     Args:
         folder: made where it is missing.
@@ -34,29 +40,32 @@ class ScoringProfile:
         self._folder = folder
         self._progress = progress
         self._lock = threading.Lock()
-        self._owner: int | None = None
         self._batches = 0
-        self._profiler: torch.profiler.profile | None = None
+        self._profiler: torch.profiler.profile | None = torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU],
+            record_shapes=True,
+            experimental_config=_ExperimentalConfig(profile_all_threads=True),
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}", "choose another output") from error
 
     def step(self) -> None:
-        """Called by each scorer thread after each batch; the first one to come is traced from then on."""
+        """Called by each scorer thread after each batch."""
         with self._lock:
-            if self._owner is None:
-                self._owner = threading.get_ident()
-        if self._owner != threading.get_ident() or self._batches > TRACED_BATCHES:
-            return
-        if self._profiler is None:
-            self._profiler = torch.profiler.profile(
-                activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True
-            )
-            self._profiler.start()
-        self._batches += 1
-        if self._batches > TRACED_BATCHES:
-            self._finish()
+            self._batches += 1
+
+    def watched(self, on_progress: OnProgress | None) -> OnProgress:
+        """What the watching thread is to call instead of ``on_progress``: it ends the trace when that is long enough."""
+
+        def look(snapshot: Snapshot) -> None:
+            if self._batches >= TRACED_BATCHES:
+                self._finish()
+            if on_progress is not None:
+                on_progress(snapshot)
+
+        return look
 
     def _finish(self) -> None:
         if self._profiler is not None:
@@ -65,6 +74,8 @@ class ScoringProfile:
             self._profiler = None
 
     def __enter__(self) -> ScoringProfile:
+        assert self._profiler is not None
+        self._profiler.start()
         return self
 
     def __exit__(

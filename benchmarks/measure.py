@@ -1,0 +1,101 @@
+"""What the benchmarks share: timed steps in threads, subprocesses with fixed threads, medians, tables, the machine."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Does some work and says how many rows it was.
+Step = Callable[[], int]
+
+
+def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) -> float:
+    """Time that one thread spends on a row, while ``threads`` threads do the same side by side.
+
+    Args:
+        make: gives each thread a step of its own.
+        seconds: to measure for; a warm-up of a few steps comes on top.
+    """
+    steps = [make() for _ in range(threads)]
+    barrier = threading.Barrier(threads)
+    found = [0.0] * threads
+
+    def run(index: int, step: Step) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            for _ in range(3):
+                step()
+            barrier.wait()
+            start, rows = time.perf_counter(), 0
+            while (spent := time.perf_counter() - start) < seconds:
+                rows += step()
+            found[index] = spent / rows
+
+    workers = [threading.Thread(target=run, args=(index, step)) for index, step in enumerate(steps)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return statistics.mean(found)
+
+
+def run_module(name: str, *arguments: Any, omp_threads: int | None = None) -> dict[str, Any]:
+    """Runs ``python -m <name>`` in a process of its own and reads the JSON of its last line."""
+    command = [sys.executable, "-W", "ignore", "-m", name, *map(str, arguments)]
+    if omp_threads is not None:
+        command = ["env", f"OMP_NUM_THREADS={omp_threads}", *command]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float]) -> float:
+    """Half the distance between the quarters, over the median: how much rounds differ."""
+    if len(values) < 2:
+        return 0.0
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return (third - first) / 2 / statistics.median(values)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def machine() -> Mapping[str, Any]:
+    """Which machine and which libraries measured."""
+    import pyarrow
+    import torch
+
+    from recinfer.predict.threads import available_cores
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    return {
+        "cpu": cpu,
+        "cores": available_cores(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pyarrow": pyarrow.__version__,
+    }
