@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 Step = Callable[[], int]
 
 
-def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) -> float:
+@dataclass(frozen=True)
+class Spent:
+    """Seconds that one thread spends on a row: by the clock, and of the processor's time (less on a busy machine)."""
+
+    wall: float
+    cpu: float
+
+
+def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) -> Spent:
     """Time that one thread spends on a row, while ``threads`` threads do the same side by side.
 
     Args:
@@ -28,9 +37,9 @@ def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) 
     """
     steps = [make() for _ in range(threads)]
     barrier = threading.Barrier(threads)
-    found = [0.0] * threads
+    found: list[Spent] = []
 
-    def run(index: int, step: Step) -> None:
+    def run(step: Step) -> None:
         import torch
 
         torch.set_num_threads(1)
@@ -38,17 +47,17 @@ def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) 
             for _ in range(3):
                 step()
             barrier.wait()
-            start, rows = time.perf_counter(), 0
+            start, processor, rows = time.perf_counter(), time.thread_time(), 0
             while (spent := time.perf_counter() - start) < seconds:
                 rows += step()
-            found[index] = spent / rows
+            found.append(Spent(spent / rows, (time.thread_time() - processor) / rows))
 
-    workers = [threading.Thread(target=run, args=(index, step)) for index, step in enumerate(steps)]
+    workers = [threading.Thread(target=run, args=(step,)) for step in steps]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return statistics.mean(found)
+    return Spent(statistics.mean(each.wall for each in found), statistics.mean(each.cpu for each in found))
 
 
 def run_module(name: str, *arguments: Any, omp_threads: int | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Usage: generate_cli_docs.py [--check]    (--check: writes nothing, exits 1 where
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,17 +42,17 @@ def parameter_rows(command: click.Command, context: click.Context) -> list[tuple
     rows = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
-            rows.append(record)
-        elif isinstance(parameter, click.Argument):
+        if isinstance(parameter, click.Argument):
             rows.append((parameter.make_metavar(context), "required" if parameter.required else "optional"))
+        elif record is not None:
+            rows.append(record)
     return rows
 
 
 def section(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    context = click.Context(command, info_name=name, **{**command.context_settings, "max_content_width": 100})
     pieces = " ".join(command.collect_usage_pieces(context))
-    lines = [f"## {name}", "", f"`{name} {pieces}`", "", (command.help or "").replace("\b", "").strip(), ""]
+    lines = [f"## {name}", "", f"`{name} {pieces}`", "", inspect.cleandoc(command.help or "").replace("\b", ""), ""]
     rows = parameter_rows(command, context)
     if rows:
         lines += ["| option | meaning |", "|---|---|"]

@@ -51,7 +51,7 @@ def show_plan(prepared: Prepared, output: str | None, options: PredictOptions, a
 
 def _facts(prepared: Prepared, output: str | None, options: PredictOptions) -> dict[str, Any]:
     plan = prepared.plan
-    resident = _resident_bytes()
+    resident, in_flight = _resident_bytes(), _in_flight_bytes(prepared)
     return {
         "dry_run": True,
         "rows": plan.rows,
@@ -65,9 +65,9 @@ def _facts(prepared: Prepared, output: str | None, options: PredictOptions) -> d
         "batch_rows": prepared.batch_rows,
         "chunk": asdict(prepared.scorer.chunking),
         "threads": prepared.threads,
-        "memory_estimate_bytes": resident + IN_FLIGHT_BYTES,
+        "memory_estimate_bytes": resident + in_flight,
         "resident_bytes": resident,
-        "in_flight_limit_bytes": IN_FLIGHT_BYTES,
+        "in_flight_bytes": in_flight,
     }
 
 
@@ -90,7 +90,7 @@ def _print_facts(prepared: Prepared, facts: dict[str, Any]) -> None:
             (
                 "memory",
                 f"about {size(facts['memory_estimate_bytes'])} at most: {size(facts['resident_bytes'])} with the model "
-                f"loaded, and up to {size(facts['in_flight_limit_bytes'])} of rows in flight",
+                f"loaded, and up to {size(facts['in_flight_bytes'])} of rows on their way",
             ),
         ],
         indent="",
@@ -120,6 +120,12 @@ def _output_state(prepared: Prepared, output: str, options: PredictOptions) -> s
     if differences:
         return "holds the output of another job, so a run would be refused:\n" + "\n".join(differences)
     return "complete already" if Layout(Path(output)).success.exists() else "begun, and would be continued"
+
+
+def _in_flight_bytes(prepared: Prepared) -> int:
+    """What rows on their way take at most: batches as read up to the limit, and as much again parsed and decoded."""
+    row = prepared.sample.nbytes / max(prepared.sample.num_rows, 1)
+    return int(2 * min(IN_FLIGHT_BYTES, prepared.plan.rows * row))
 
 
 def _resident_bytes() -> int:

@@ -10,7 +10,7 @@ import click
 
 from recinfer.cli.logs import be_quiet
 from recinfer.cli.options import AT_LEAST_ONE, DATASET_TYPES, NOT_NEGATIVE, WRITER_TYPES, NameList, as_json
-from recinfer.cli.output import count, print_json
+from recinfer.cli.output import print_json
 from recinfer.cli.run import Command
 
 if TYPE_CHECKING:
@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     metavar="N",
     help="Scorer threads. Default: RECINFER_PREDICT_THREADS, else one per core.",
 )
-@click.option("--predict_steps", type=AT_LEAST_ONE, metavar="N", help="Stop after so many batches.")
+@click.option("--predict_steps", type=AT_LEAST_ONE, metavar="N", help="Score only the first N batches of rows.")
 @click.option("--dataset_type", type=DATASET_TYPES, help="Default: by the files' suffixes.")
-@click.option("--writer_type", type=WRITER_TYPES, default="ParquetWriter", show_default=True)
-@click.option("--is_profiling", is_flag=True, help="Write a trace and a table of stage times to <output>.profile.")
+@click.option("--writer_type", type=WRITER_TYPES, default="ParquetWriter", show_default=True, help="Of the part files.")
+@click.option(
+    "--is_profiling",
+    is_flag=True,
+    help="Write a trace and a table of stage times to OUTPUT.profile, beside the output.",
+)
 @click.option(
     "--debug_level",
     type=click.IntRange(0, 1),
@@ -94,8 +98,6 @@ def predict(
 
         show_plan(prepared, predict_output_path, options, as_json)
         return
-    if not quiet:
-        _print_start(prepared)
     _run(prepared, predict_output_path, options, began, as_json, quiet)
 
 
@@ -137,23 +139,12 @@ def _run(prepared: Prepared, output: str, options: PredictOptions, began: float,
     from recinfer.cli.summary import print_summary
     from recinfer.predict.job import run
 
-    with show_progress(quiet) as on_progress:
+    with show_progress(prepared, quiet) as on_progress:
         summary = run(prepared, output, options, on_progress=on_progress, began=began)
     if as_json:
         print_json(summary.to_json())
     elif not quiet:
         print_summary(summary, options.profile_dir)
-
-
-def _print_start(prepared: Prepared) -> None:
-    files = count(len(prepared.reader.files), "file")
-    chunk = prepared.scorer.chunking
-    steps = f" or {count(chunk.steps, 'step')}" if chunk.steps else ""
-    click.echo(
-        f"scoring {count(prepared.plan.rows, 'row')} of {files} in {count(len(prepared.plan.units), 'unit')}: "
-        f"{count(prepared.threads, 'scorer thread')}, chunks of {count(chunk.rows, 'row')}{steps}",
-        err=True,
-    )
 
 
 def main() -> None:

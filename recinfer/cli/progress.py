@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
-from recinfer.cli.output import duration
+from recinfer.cli.output import count, duration
 
 if TYPE_CHECKING:
+    from recinfer.predict.job import Prepared
     from recinfer.predict.progress import Snapshot
 
 OnProgress = Callable[["Snapshot"], None]
@@ -21,15 +22,35 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
+def show_progress(prepared: Prepared, quiet: bool) -> Iterator[OnProgress | None]:
     """Yields what a run is to call twice a second; None with ``quiet``."""
     if quiet:
         yield None
-    elif sys.stderr.isatty():
-        with _live_line() as on_progress:
-            yield on_progress
-    else:
-        yield PlainLines()
+        return
+    with _live_line() if sys.stderr.isatty() else nullcontext(PlainLines()) as show:
+        started = False
+
+        # The first line waits for the first snapshot: a run that is refused at its start says nothing but the error.
+        def on_progress(snapshot: Snapshot) -> None:
+            nonlocal started
+            if not started:
+                click.echo(start_line(prepared, snapshot.total_units), err=True)
+                started = True
+            show(snapshot)
+
+        yield on_progress
+
+
+def start_line(prepared: Prepared, pending_units: int) -> str:
+    """What is being done, and how."""
+    units, chunk = len(prepared.plan.units), prepared.scorer.chunking
+    done = f", of which {units - pending_units:,} were done earlier" if pending_units < units else ""
+    steps = f" or {count(chunk.steps, 'step')}" if chunk.steps else ""
+    return (
+        f"scoring {count(prepared.plan.rows, 'row')} of {count(len(prepared.reader.files), 'file')} in "
+        f"{count(units, 'unit')}{done}: {count(prepared.threads, 'scorer thread')}, "
+        f"chunks of {count(chunk.rows, 'row')}{steps}"
+    )
 
 
 class PlainLines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -22,18 +22,6 @@ CONTEXT_SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 120,
 }
-
-
-class Failure(click.ClickException):
-    """What ends a command: printed as ``error: ...`` without a traceback."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-    def show(self, file: Any = None) -> None:
-        """Prints the message on stderr."""
-        click.echo(f"error: {self.message}", file=file, err=True)
 
 
 class Command(click.Command):
@@ -61,6 +49,11 @@ class Command(click.Command):
             with log_to_stderr(verbose):
                 return super().invoke(ctx)
         except RecinferError as error:
-            raise Failure(str(error), error.exit_code) from error
+            _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:
-            raise Failure(f"stopped; {self.when_stopped}", INTERRUPTED) from error
+            _fail(f"stopped; {self.when_stopped}", INTERRUPTED, error)
+
+
+def _fail(message: str, exit_code: int, cause: BaseException) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    raise click.exceptions.Exit(exit_code) from cause

@@ -41,17 +41,21 @@ def validate(
     if as_json:
         print_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
     elif problems:
-        click.echo(f"{config}: {count(len(problems), 'problem')}")
-        for problem in problems:
-            click.echo(f"  - {_line(problem)}")
+        _print_problems(problems, config, data)
     else:
         click.echo(f"ok: {config}" + (f" fits {data}" if data else ""))
     if problems:
         ctx.exit((InputError if all(problem.where == data for problem in problems) else ConfigError).exit_code)
 
 
-def _line(problem: Problem) -> str:
-    return str(problem)
+def _print_problems(problems: list[Problem], config: str, data: str | None) -> None:
+    from recinfer.config.problems import grouped_lines
+
+    by_place = {data or "": [each for each in problems if each.where == data], config: []}
+    by_place[config] += [each for each in problems if each.where != data]
+    for place, found in by_place.items():
+        if found:
+            click.echo("\n".join([f"{place}: {count(len(found), 'problem')}", *grouped_lines(found, place)]))
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from recinfer.cli.options import as_json
 from recinfer.cli.output import count, print_json, size
 from recinfer.cli.run import Command
 
+SHOWN = 20
+
 
 @click.command(cls=Command)
 @click.argument("output", metavar="OUTPUT")
@@ -25,7 +27,9 @@ def verify(output: str, as_json: bool) -> None:
     if as_json:
         print_json({**vars(report), "complete": report.complete})
     if not report.complete:
-        problems = "\n".join(f"  - {problem}" for problem in report.problems)
+        listed = [f"  - {problem}" for problem in report.problems[:SHOWN]]
+        hidden = len(report.problems) - SHOWN
+        problems = "\n".join(listed + ([f"  - and {hidden:,} more; --json shows all"] if hidden > 0 else []))
         raise IncompleteError(
             f"{output} is not complete: {count(len(report.problems), 'problem')}\n{problems}", _advice(report.units)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from recinfer.errors import ConfigError
 
@@ -36,3 +37,16 @@ def raise_problems(problems: Sequence[Problem], source: str = "the pipeline conf
         return
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     raise ConfigError("\n".join([f"{source}: {count}", *(f"  - {problem}" for problem in problems)]))
+
+
+def grouped_lines(problems: Sequence[Problem], around: str = "") -> list[str]:
+    """One line per problem, with a hint that several share said once, after the last of them.
+
+    Args:
+        around: the place of problems that are about all of it, said elsewhere already; it is left out.
+    """
+    lines = []
+    for hint, group in groupby(problems, key=lambda problem: problem.hint):
+        lines += [f"  - {each.what}" + (f": {each.where}" if each.where != around else "") for each in group]
+        lines += [f"    hint: {hint}"] if hint else []
+    return lines

@@ -47,11 +47,28 @@ def with_inference_tables(model: nn.Module, pooled: torch.dtype, sequence: torch
     replaced: dict[int, nn.Module] = {}
     for module in model.modules():
         if isinstance(module, EmbeddingBagCollection):
+            _check_widths(module, pooled)
             replaced[id(module)] = QuantEmbeddingBagCollection.from_float(_prepared(module, pooled))
         elif isinstance(module, EmbeddingCollection):
+            _check_widths(module, sequence)
             replaced[id(module)] = QuantEmbeddingCollection.from_float(_prepared(module, sequence))
     # The memo makes the copy take the new collections without copying the old tables.
     return copy.deepcopy(model, memo=dict(replaced))  # type: ignore[arg-type]
+
+
+def _check_widths(module: EmbeddingBagCollection | EmbeddingCollection, weights: torch.dtype) -> None:
+    """Refuses tables whose rows do not fill whole 16-bit words, which the kernels ask for."""
+    bits = {torch.quint4x2: 4, torch.quint2x4: 2}.get(weights)
+    configs = (
+        module.embedding_bag_configs() if isinstance(module, EmbeddingBagCollection) else module.embedding_configs()
+    )
+    unfit = [f"{each.name} ({each.embedding_dim})" for each in configs if bits and each.embedding_dim * bits % 16]
+    if bits and unfit:
+        raise UsageError(
+            f"INT{bits} needs embedding dimensions that are multiples of {16 // bits}, "
+            f"{len(unfit)} tables have others: {', '.join(unfit[:5])}" + (", ..." if len(unfit) > 5 else ""),
+            "choose a finer table type, or other dimensions",
+        )
 
 
 def _prepared(module: nn.Module, weights: torch.dtype) -> nn.Module:

@@ -169,7 +169,10 @@ class Feature:
             BadRowError: a value cannot be used.
             InputError: the column has a type that cannot hold the feature.
         """
-        array = normalise(column)
+        try:
+            array = normalise(column)
+        except pa.ArrowInvalid as error:
+            raise BadRowError(f"column {self.name!r} holds {column.type}, and a value of it is broken: {error}") from error
         try:
             return self._parse_sequence(array) if self.sequence else self._parse_plain(array)
         except pa.ArrowInvalid as error:

@@ -9,16 +9,42 @@ from typing import Any
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.models.base import Model, Task
+from recinfer.models.dbmtl import DBMTL
+from recinfer.models.dc2vr import DC2VR
+from recinfer.models.dcn_v1 import DCNV1
+from recinfer.models.dcn_v2 import DCNV2
 from recinfer.models.deepfm import DeepFM
+from recinfer.models.dlrm import DLRM
+from recinfer.models.masknet import MaskNet
+from recinfer.models.mmoe import MMoE
 from recinfer.models.multi_tower import MultiTower
 from recinfer.models.multi_tower_din import MultiTowerDIN
+from recinfer.models.pepnet import PEPNet
+from recinfer.models.ple import PLE
+from recinfer.models.rocket_launching import RocketLaunching
+from recinfer.models.simple_multi_task import SimpleMultiTask
 from recinfer.models.wide_and_deep import WideAndDeep
+from recinfer.models.wukong import WuKong
+from recinfer.models.xdeepfm import XDeepFM
 
 MODELS: dict[str, type[Any]] = {
+    "dbmtl": DBMTL,
+    "dc2vr": DC2VR,
+    "dcn_v1": DCNV1,
+    "dcn_v2": DCNV2,
     "deepfm": DeepFM,
+    "dlrm": DLRM,
+    "mask_net": MaskNet,
+    "mmoe": MMoE,
     "multi_tower": MultiTower,
     "multi_tower_din": MultiTowerDIN,
+    "pepnet": PEPNet,
+    "ple": PLE,
+    "rocket_launching": RocketLaunching,
+    "simple_multi_task": SimpleMultiTask,
     "wide_and_deep": WideAndDeep,
+    "wukong": WuKong,
+    "xdeepfm": XDeepFM,
 }
 
 
@@ -34,9 +60,6 @@ def build_model(config: Any, features: Sequence[Feature]) -> Model:
     if name not in MODELS:
         near = get_close_matches(name, MODELS, 1)
         raise ConfigError(f"model `{name}` is not supported", f"use {near[0] if near else ' or '.join(MODELS)}")
-    for field in ("variational_dropout",):
-        if config.model_config.HasField(field):
-            raise ConfigError(f"`{field}` is not supported: model_config", f"remove `{field}`")
     model: Model = MODELS[name](config, features)
     return model
 

@@ -46,7 +46,7 @@ class DeepFM(RankModel):
 
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """Raw scores, [B, num_class]."""
-        groups = self.embedding_group(batch)
+        groups = self.inputs(batch)
         fm = self.fm(groups[self.fm_group].unflatten(1, (self.fm_features, self.fm_dim)))
         deep = self.deep_mlp(groups["deep"])
         wide = [torch.sum(groups["wide"], dim=1, keepdim=True)] if self.has_wide else []

@@ -29,7 +29,7 @@ class MultiTower(RankModel):
 
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """Raw scores, [B, num_class]."""
-        groups = self.embedding_group(batch)
+        groups = self.inputs(batch)
         outputs = [self.towers[name](groups[name]) for name in self.tower_inputs]
         return [self.output_mlp(self.final_mlp(torch.cat(outputs, dim=1)))]
 

@@ -37,7 +37,7 @@ class MultiTowerDIN(RankModel):
 
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """Raw scores, [B, num_class]."""
-        groups = self.embedding_group(batch)
+        groups = self.inputs(batch)
         outputs = [self.towers[name](groups[name]) for name in self.tower_inputs]
         for name, tower in zip(self.din_inputs, self.din_towers, strict=True):
             outputs.append(

@@ -33,7 +33,7 @@ class WideAndDeep(RankModel):
 
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """Raw scores, [B, num_class]."""
-        groups = self.embedding_group(batch)
+        groups = self.inputs(batch)
         wide = torch.sum(groups["wide"], dim=1, keepdim=True)
         deep = self.deep_mlp(groups["deep"])
         if self.has_final:

@@ -12,6 +12,8 @@ from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 from recinfer.nn.sequence_embeddings import SequenceEmbeddings
+from recinfer.nn.sequence_encoders import build_sequence_encoder
+from recinfer.nn.sequence_groups import Encoding, nested_groups
 
 # The reference keeps one implementation per remote or sampled data source; this is the name of the only one of ranking.
 BASE = "__BASE__"
@@ -35,27 +37,68 @@ class EmbeddingGroup(nn.Module):
         deep: dict[str, list[Feature]] = {}
         wide: dict[str, list[Feature]] = {}
         sequence: dict[str, list[Feature]] = {}
+        suffixes: dict[str, str] = {}
+        sequence_suffixes: dict[str, str] = {}
+        encodings: dict[str, list[Encoding]] = {}
         for group in groups:
-            target = {"DEEP": deep, "WIDE": wide}.get(group_type(group), sequence)
-            target[group.group_name] = _members(group, by_name)
+            kind, name = group_type(group), group.group_name
+            members = _members(group, by_name, f"feature group {name!r}")
+            nested, group_encodings = nested_groups(group, kind)
+            if kind in ("DEEP", "WIDE"):
+                (deep if kind == "DEEP" else wide)[name] = members
+                suffixes[name] = group.embedding_name_suffix
+            else:
+                _add_sequence(sequence, name, members)
+                sequence_suffixes[name] = group.embedding_name_suffix
+            for each in nested:
+                where = f"sequence group {each.name!r} of feature group {name!r}"
+                _add_sequence(sequence, each.name, _members(each.message, by_name, where))
+                sequence_suffixes[each.name] = each.suffix
+            if group_encodings:
+                encodings[name] = group_encodings
         self.group_types = {group.group_name: group_type(group) for group in groups}
         self.emb_impls = nn.ModuleDict()
         self.seq_emb_impls = nn.ModuleDict()
         if deep or wide:
-            self.emb_impls[BASE] = PooledEmbeddings(deep, wide, wide_dim, wide_init_fn)
+            self.emb_impls[BASE] = PooledEmbeddings(deep, wide, wide_dim, wide_init_fn, suffixes)
         if sequence:
-            self.seq_emb_impls[BASE] = SequenceEmbeddings(sequence)
+            self.seq_emb_impls[BASE] = SequenceEmbeddings(sequence, sequence_suffixes)
+        self._build_encoders(encodings)
+
+    def _build_encoders(self, encodings: Mapping[str, Sequence[Encoding]]) -> None:
+        # The attribute's name is part of the names of parameters.
+        self._group_name_to_seq_encoders = nn.ModuleDict()
+        self._encoder_inputs = {group: [each.input for each in entries] for group, entries in encodings.items()}
+        for group, entries in encodings.items():
+            impl = self.seq_emb_impls[BASE]
+            assert isinstance(impl, SequenceEmbeddings)
+            self._group_name_to_seq_encoders[group] = nn.ModuleList(
+                build_sequence_encoder(
+                    each.message,
+                    impl.query_dim(each.input),
+                    impl.step_dim(each.input),
+                    f"sequence group {each.input!r} of feature group {group!r}",
+                )
+                for each in entries
+            )
 
     def dims(self, group: str) -> list[int]:
-        """Width of each feature of a deep or wide group.
+        """Width of each feature of a deep or wide group, then of each of its sequence encoders.
 
         Raises:
             ConfigError: there is no such group.
         """
         for pooled in self.emb_impls.values():
             if isinstance(pooled, PooledEmbeddings) and group in pooled.group_dims:
-                return list(pooled.group_dims[group])
+                return [*pooled.group_dims[group], *(each.out_features for each in self._encoders(group))]
         raise ConfigError(f"the model reads feature group {group!r}, which is not a deep or wide one", self._hint())
+
+    def _encoders(self, group: str) -> list[Any]:
+        if group not in self._encoder_inputs:
+            return []
+        encoders = self._group_name_to_seq_encoders[group]
+        assert isinstance(encoders, nn.ModuleList)
+        return list(encoders)
 
     def total_dim(self, group: str) -> int:
         """Width of a deep or wide group."""
@@ -94,6 +137,12 @@ class EmbeddingGroup(nn.Module):
         out: dict[str, torch.Tensor] = {}
         for impl in [*self.emb_impls.values(), *self.seq_emb_impls.values()]:
             out.update(impl(batch))
+        for group, inputs in self._encoder_inputs.items():
+            pieces = [out[group]] if group in out else []
+            for name, encoder in zip(inputs, self._encoders(group), strict=True):
+                query = out.get(f"{name}.query")
+                pieces.append(encoder(query, out[f"{name}.sequence"], out[f"{name}.sequence_length"]))
+            out[group] = torch.cat(pieces, dim=1)
         return out
 
 
@@ -103,16 +152,17 @@ def group_type(group: Any) -> str:
     return str(kinds[group.group_type].name)
 
 
-def _members(group: Any, features: Mapping[str, Feature]) -> list[Feature]:
-    if group.sequence_groups or group.sequence_encoders:
-        raise ConfigError(
-            f"`sequence_groups` is not supported yet: feature group {group.group_name!r}",
-            "use a SEQUENCE group of its own",
-        )
+def _members(group: Any, features: Mapping[str, Feature], where: str) -> list[Feature]:
     missing = [name for name in group.feature_names if name not in features]
     if missing:
         raise ConfigError(
-            f"feature group {group.group_name!r} names features that do not exist: {', '.join(missing)}",
+            f"{where} names features that do not exist: {', '.join(missing)}",
             "name them as in feature_configs; a member of a sequence_feature is `<sequence_name>__<feature_name>`",
         )
     return [features[name] for name in group.feature_names]
+
+
+def _add_sequence(groups: dict[str, list[Feature]], name: str, members: list[Feature]) -> None:
+    if name in groups:
+        raise ConfigError(f"two sequence groups are called {name!r}", "give each a name of its own")
+    groups[name] = members

@@ -78,3 +78,16 @@ def weighted_sum(values: torch.Tensor, weights: torch.Tensor, lengths: torch.Ten
 def ids_per_row(key_lengths: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Ids per row, [B], from ids per step [steps] and steps per row [B]."""
     return torch.diff(offsets_of(key_lengths)[offsets_of(lengths)]).to(lengths.dtype)
+
+
+@torch.fx.wrap
+def to_padded(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Steps as a padded tensor: [sum of lengths, D] to [B, longest, D], zeros behind each row's last step."""
+    longest = int(lengths.max().item()) if lengths.numel() > 0 else 0
+    return torch.ops.fbgemm.jagged_to_padded_dense(values, [offsets_of(lengths)], [longest], 0.0)
+
+
+@torch.fx.wrap
+def step_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """Which places of a padded tensor hold a step: bool [B, longest]."""
+    return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)

@@ -16,6 +16,10 @@ class Perceptron(nn.Module):
     """One layer: linear, then batch or layer norm, activation, dropout, each where asked for.
 
     A linear layer before batch norm has no bias, since the norm would take it away.
+
+    Args:
+        over_steps: the input is the steps of sequences. It changes nothing but numbers in the names of parameters: on
+            padded sequences, where these names come from, two transpositions stand around a batch norm.
     """
 
     def __init__(
@@ -28,11 +32,13 @@ class Perceptron(nn.Module):
         use_ln: bool,
         bias: bool,
         dropout: float,
+        over_steps: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Linear(in_features, out_features, bias=bias and not use_bn)]
         if use_bn:
-            layers.append(nn.BatchNorm1d(out_features))
+            norm = nn.BatchNorm1d(out_features)
+            layers.extend([nn.Identity(), norm, nn.Identity()] if over_steps else [norm])
         if use_ln:
             layers.append(nn.LayerNorm(out_features))
         chosen = build_activation(activation, out_features)
@@ -54,6 +60,7 @@ class MLP(nn.Module):
         in_features: width of the input.
         hidden_units: width of each layer.
         dropout_ratio: one value for all layers, or one per layer.
+        over_steps: see :class:`Perceptron`.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class MLP(nn.Module):
         use_ln: bool = False,
         bias: bool = True,
         dropout_ratio: Sequence[float] = (),
+        over_steps: bool = False,
     ) -> None:
         super().__init__()
         if not hidden_units:
@@ -79,7 +87,16 @@ class MLP(nn.Module):
         ratios = ratios * len(hidden_units) if len(ratios) == 1 else ratios
         widths = [in_features, *hidden_units]
         self.mlp = nn.ModuleList(
-            Perceptron(before, after, activation=activation, use_bn=use_bn, use_ln=use_ln, bias=bias, dropout=ratio)
+            Perceptron(
+                before,
+                after,
+                activation=activation,
+                use_bn=use_bn,
+                use_ln=use_ln,
+                bias=bias,
+                dropout=ratio,
+                over_steps=over_steps,
+            )
             for before, after, ratio in zip(widths[:-1], widths[1:], ratios, strict=True)
         )
         self.out_features = int(hidden_units[-1])
@@ -90,7 +107,7 @@ class MLP(nn.Module):
         return [layer.perceptron for layer in self.mlp if isinstance(layer, Perceptron)]
 
     @classmethod
-    def from_config(cls, in_features: int, config: Any) -> MLP:
+    def from_config(cls, in_features: int, config: Any, *, over_steps: bool = False) -> MLP:
         """Builds the stack that an ``MLP`` message describes."""
         return cls(
             in_features,
@@ -100,6 +117,7 @@ class MLP(nn.Module):
             use_ln=config.use_ln,
             bias=config.bias,
             dropout_ratio=list(config.dropout_ratio),
+            over_steps=over_steps,
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

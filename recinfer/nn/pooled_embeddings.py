@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
+from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn.dense_embedding import DenseEmbeddings
 from recinfer.nn.tables import TableSet
@@ -23,6 +24,7 @@ class PooledEmbeddings(nn.Module):
         wide_groups: features of each wide group, whose tables are its own, named ``<table>_wide``.
         wide_dim: width of a wide table.
         wide_init_fn: initialiser of the wide tables.
+        suffixes: of the tables' names, by group: groups of different suffixes do not share tables.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class PooledEmbeddings(nn.Module):
         wide_groups: Mapping[str, Sequence[Feature]],
         wide_dim: int = 4,
         wide_init_fn: str | None = None,
+        suffixes: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         tables = TableSet()
@@ -40,11 +43,14 @@ class PooledEmbeddings(nn.Module):
         for group, features in [*groups.items(), *wide_groups.items()]:
             wide = group in wide_groups
             parts[group] = []
+            suffix = (WIDE_SUFFIX if wide else "") + table_suffix((suffixes or {}).get(group, ""))
             for feature in features:
+                _check_member(feature, group, wide)
                 if feature.is_sparse:
                     looked_up[feature.name] = feature
-                    options = {"dim": wide_dim, "suffix": WIDE_SUFFIX, "init_fn": wide_init_fn} if wide else {}
-                    parts[group].append((feature, tables.add(feature, **options)))  # type: ignore[arg-type]
+                    dim, init_fn = (wide_dim, wide_init_fn) if wide else (None, None)
+                    table = tables.add(feature, dim=dim, suffix=suffix, init_fn=init_fn)
+                    parts[group].append((feature, table))
                 else:
                     dense[feature.name] = feature
                     parts[group].append((feature, None))
@@ -103,20 +109,22 @@ class PooledEmbeddings(nn.Module):
         self._columns = None
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Each group's features side by side: [B, sum of the group's dims], by group name."""
+        """Each group's features side by side: [B, sum of the group's dims], by group name; empty groups are left out."""
         pieces: dict[str, torch.Tensor] = {f"dense:{name}": batch[f"{name}.values"] for name in self.dense_names}
         if self.embedded_names:
             embedded = self.dense_ec({name: batch[f"{name}.values"] for name in self.embedded_names})
             for name in self.embedded_names:
                 pieces[f"dense:{name}"] = embedded[name]
         if not self.tables:
-            return {group: _side_by_side([pieces[key] for key in keys]) for group, keys in self.group_keys.items()}
+            return {group: _side_by_side([pieces[key] for key in keys]) for group, keys in self.group_keys.items() if keys}
         if self._columns is None:
             self.learn_layout(batch)
         assert self._columns is not None
         looked_up = self.ebc(self._keyed_jagged(batch)).values().to(torch.float32)
         out: dict[str, torch.Tensor] = {}
         for group, keys in self.group_keys.items():
+            if not keys:
+                continue
             runs = merge_runs([self._columns.get(key, key) for key in keys])
             out[group] = _side_by_side(
                 [pieces[run] if isinstance(run, str) else looked_up[:, run[0] : run[1]] for run in runs]
@@ -153,5 +161,23 @@ def merge_runs(places: Sequence[tuple[int, int] | str]) -> list[tuple[int, int] 
     return runs
 
 
+def table_suffix(embedding_name_suffix: str) -> str:
+    """What a group's ``embedding_name_suffix`` appends to the names of its tables."""
+    return f"_{embedding_name_suffix}" if embedding_name_suffix else ""
+
+
 def _side_by_side(pieces: Sequence[torch.Tensor]) -> torch.Tensor:
     return pieces[0] if len(pieces) == 1 else torch.cat(list(pieces), dim=1)
+
+
+def _check_member(feature: Feature, group: str, wide: bool) -> None:
+    if feature.is_sequence:
+        raise ConfigError(
+            f"feature group {group!r} holds the sequence feature {feature.name!r}",
+            "put it into a SEQUENCE group, or into sequence_groups with an encoder",
+        )
+    if wide and not feature.is_sparse:
+        raise ConfigError(
+            f"wide feature group {group!r} holds the dense feature {feature.name!r}",
+            "give it boundaries, or put it into a deep group",
+        )

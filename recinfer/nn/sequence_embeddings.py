@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torchrec import EmbeddingCollection, KeyedJaggedTensor
 
+from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn import jagged
+from recinfer.nn.pooled_embeddings import table_suffix
 from recinfer.nn.tables import TableSet
 
 
@@ -20,22 +22,29 @@ class SequenceEmbeddings(nn.Module):
 
     Args:
         groups: features of each group: those that are no sequences make the query, the others the steps.
+        suffixes: of the tables' names, by group: groups of different suffixes do not share tables.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[Feature]]) -> None:
+    def __init__(self, groups: Mapping[str, Sequence[Feature]], suffixes: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.groups = {name: list(features) for name, features in groups.items()}
         sets: dict[int, TableSet] = {}
+        tables_of: dict[tuple[str, str], str] = {}
         self._names: dict[int, list[str]] = {}
-        for features in self.groups.values():
+        for group, features in self.groups.items():
+            suffix = table_suffix((suffixes or {}).get(group, ""))
             for feature in features:
+                _check_member(feature, group)
                 if not feature.is_sparse:
                     continue
                 dim = feature.output_dim
-                sets.setdefault(dim, TableSet()).add(feature)
+                tables_of[group, feature.name] = sets.setdefault(dim, TableSet()).add(feature, suffix=suffix)
                 names = self._names.setdefault(dim, [])
                 if feature.name not in names:
                     names.append(feature.name)
+        keys = {use: key for tables in sets.values() for use, key in tables.keys().items()}
+        self._keys = {(group, name): keys[name, table] for (group, name), table in tables_of.items()}
+        self._looked_up = {dim: list(tables.keys().values()) for dim, tables in sets.items()}
         self.tables = [table for tables in sets.values() for table in tables.tables.values()]
         self.ec_dict = nn.ModuleDict({str(dim): _collection(tables) for dim, tables in sets.items()})
 
@@ -52,20 +61,21 @@ class SequenceEmbeddings(nn.Module):
         looked_up = self._look_up(batch)
         out: dict[str, torch.Tensor] = {}
         for group, features in self.groups.items():
-            query = [self._query(feature, looked_up, batch) for feature in features if not feature.is_sequence]
+            found = {f.name: looked_up[self._keys[group, f.name]] for f in features if f.is_sparse}
+            query = [self._query(feature, found, batch) for feature in features if not feature.is_sequence]
             if query:
                 out[f"{group}.query"] = torch.cat(query, dim=1)
             steps = [feature for feature in features if feature.is_sequence]
             if steps:
                 # All features of a group describe the same steps; the first one says how many there are.
                 lengths = batch[f"{steps[0].name}.lengths"]
-                parts = [self._steps(feature, looked_up, batch, lengths) for feature in steps]
+                parts = [self._steps(feature, found, batch, lengths) for feature in steps]
                 out[f"{group}.sequence"] = torch.cat(parts, dim=1)
                 out[f"{group}.sequence_length"] = lengths
         return out
 
     def _look_up(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The embedding of every id: [sum, dim] per sparse feature."""
+        """The embedding of every id: [sum, dim] per sparse feature and table."""
         out: dict[str, torch.Tensor] = {}
         for dim, names in self._names.items():
             keyed = KeyedJaggedTensor(
@@ -74,8 +84,8 @@ class SequenceEmbeddings(nn.Module):
                 lengths=torch.cat([self._id_lengths(batch, name) for name in names]),
             )
             found = self.ec_dict[str(dim)](keyed)
-            for name in names:
-                out[name] = found[name].values().to(torch.float32)
+            for key in self._looked_up[dim]:
+                out[key] = found[key].values().to(torch.float32)
         return out
 
     def _id_lengths(self, batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:
@@ -115,3 +125,11 @@ def _collection(tables: TableSet) -> EmbeddingCollection:
     for table in tables.tables.values():
         collection.embeddings[table.name].weight.requires_grad_(table.trainable)
     return collection
+
+
+def _check_member(feature: Feature, group: str) -> None:
+    if feature.dense_embedding is not None and not feature.is_sparse:
+        raise ConfigError(
+            f"sequence group {group!r} holds feature {feature.name!r}, a dense one with an embedding of its own",
+            "give it boundaries, or name it in deep groups only",
+        )

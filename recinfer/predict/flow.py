@@ -13,6 +13,7 @@ import pyarrow as pa
 from recinfer.data.bad_rows import BadRow
 from recinfer.data.parser import Tensors
 from recinfer.data.units import Unit
+from recinfer.errors import BadRowError
 from recinfer.predict.stop import StopFlag
 
 # How often a waiting stage looks at the stop flag, in seconds; all stages end well within a second of a failure.
@@ -49,10 +50,17 @@ class Item:
 
     @property
     def place(self) -> str:
-        """Where the item comes from, for messages."""
-        first = self.unit.first_row + self.first_row
+        """Where the item comes from, for messages; rows count from 1."""
+        first = self.unit.first_row + self.first_row + 1
         rows = f", rows {first} to {first + self.batch.num_rows - 1}" if self.batch is not None else ""
         return f"{self.unit.path}, unit {self.unit.index}{rows}"
+
+    def with_row(self, error: BadRowError) -> BadRowError:
+        """An error about a row of the batch, with the row's number in the file where it is known."""
+        if error.row is None:
+            return error
+        number = self.unit.first_row + self.first_row + error.row + 1
+        return BadRowError(f"{error.message}, in row {number}", error.hint, error.row)
 
 
 class Lane(Generic[T]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from recinfer.config.problems import Problem, grouped_lines
 from recinfer.data.batch import Chunking
 from recinfer.data.claim import previous_plan
 from recinfer.data.commit import OutputFolder
@@ -26,6 +27,7 @@ from recinfer.predict.pipeline import OnProgress, Watch, run_pipeline
 from recinfer.predict.profile import ScoringProfile
 from recinfer.predict.progress import Progress
 from recinfer.predict.quarantine_policy import QuarantinePolicy
+from recinfer.predict.sample import first_rows, usable_rows
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.stages import Work
 from recinfer.predict.stop import StopFlag
@@ -135,6 +137,7 @@ def prepare(reader: Reader, scorer: Scorer, output_path: str | Path | None, opti
 
     Raises:
         InputError: the input does not fit the model, or is empty.
+        BadRowError: one of the first rows cannot be used, and bad rows are not put aside.
         UsageError: flags contradict each other.
     """
     raise_problems(scorer.parser.check_schema(reader.schema))
@@ -150,7 +153,8 @@ def prepare(reader: Reader, scorer: Scorer, output_path: str | Path | None, opti
     wanted = options.batch_size or DEFAULT_BATCH_ROWS
     plan = _plan(reader, scorer, columns, options, previous, wanted)
     sample = first_rows(reader, plan, read_columns, wanted, options.quarantine)
-    chunking = _chunking(scorer, sample, previous)
+    usable = usable_rows(scorer.parser, sample, plan.units[0], options.quarantine)
+    chunking = _chunking(scorer, usable, previous)
     scorer.chunking = chunking
     plan = _with_chunk(plan, chunking)
     return Prepared(
@@ -203,16 +207,6 @@ def run(
         return _summary(prepared, work, totals, seconds, start - (began or start), output)
 
 
-def first_rows(reader: Reader, plan: Plan, columns: Sequence[str], rows: int, lenient: bool) -> pa.RecordBatch:
-    """The first rows of the input, to measure with and to try the model on."""
-    if not plan.units:
-        raise InputError(f"the input {reader.spec} has no rows", "check that the step before has written them")
-    ignore: Callable[..., None] | None = (lambda row: None) if lenient else None
-    for batch in reader.read(plan.units[0], columns, rows, on_bad_row=ignore):
-        return batch
-    return pa.RecordBatch.from_pylist([], schema=pa.schema([reader.schema.field(name) for name in columns]))
-
-
 def raise_problems(problems: Sequence[InputError]) -> None:
     """Raises all problems of an input as one error.
 
@@ -222,10 +216,8 @@ def raise_problems(problems: Sequence[InputError]) -> None:
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        lines = "\n".join(
-            f"  - {problem.message}" + (f" ({problem.hint})" if problem.hint else "") for problem in problems
-        )
-        raise InputError(f"the input does not fit the model:\n{lines}")
+        listed = grouped_lines([Problem("", problem.message, problem.hint) for problem in problems])
+        raise InputError("\n".join([f"the input does not fit the model: {len(problems)} problems", *listed]))
 
 
 def _plan(
@@ -268,7 +260,7 @@ def _work(prepared: Prepared, output: OutputFolder, options: PredictOptions, sto
         columns=prepared.read_columns,
         batch_rows=prepared.batch_rows,
         assemble=prepared.columns,
-        quarantine=QuarantinePolicy(options.quarantine, options.max_bad_rows),
+        quarantine=QuarantinePolicy(options.quarantine, options.max_bad_rows, output.totals.quarantined),
         in_flight=InFlight(IN_FLIGHT_BYTES, stop),
         progress=Progress(sum(unit.rows for unit in units), len(units), stages),
     )

@@ -57,7 +57,7 @@ class ScoringProfile:
             self._batches += 1
 
     def watched(self, on_progress: OnProgress | None) -> OnProgress:
-        """What the watching thread is to call instead of ``on_progress``: it ends the trace when that is long enough."""
+        """What the watching thread is to call instead of ``on_progress``: it ends the trace in time."""
 
         def look(snapshot: Snapshot) -> None:
             if self._batches >= TRACED_BATCHES:

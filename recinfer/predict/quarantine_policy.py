@@ -19,13 +19,14 @@ class QuarantinePolicy:
 
     Args:
         enabled: whether to put rows aside.
-        limit: most rows of one run; None for any number.
+        limit: most rows of the output; None for any number.
+        already: rows that earlier runs on the output have put aside.
     """
 
-    def __init__(self, enabled: bool = False, limit: int | None = None) -> None:
+    def __init__(self, enabled: bool = False, limit: int | None = None, already: int = 0) -> None:
         self.enabled = enabled
         self.limit = limit
-        self.rows_seen = 0
+        self.rows_seen = already
         self._lock = threading.Lock()
         self._skipped: dict[int, SkippedRows] = {}
 

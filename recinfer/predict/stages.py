@@ -15,6 +15,7 @@ from recinfer.data.batch import batch_bytes
 from recinfer.data.commit import Attempt, OutputFolder
 from recinfer.data.readers.base import Reader
 from recinfer.data.units import Unit
+from recinfer.errors import BadRowError
 from recinfer.predict.flow import InFlight, Item, Lane
 from recinfer.predict.progress import Progress
 from recinfer.predict.quarantine_policy import QuarantinePolicy
@@ -97,7 +98,10 @@ def _parse(work: Work, item: Item) -> None:
         item.tensors, item.kept, item.bad = parsed.tensors, parsed.kept, parsed.bad
         work.quarantine.count(len(item.bad))
     else:
-        item.tensors = work.scorer.parser(item.batch)
+        try:
+            item.tensors = work.scorer.parser(item.batch)
+        except BadRowError as error:
+            raise item.with_row(error) from error
     grown = batch_bytes(item.tensors)
     work.in_flight.grow(grown)
     item.size += grown

@@ -38,8 +38,19 @@ def normalise(column: pa.Array | pa.ChunkedArray) -> pa.Array:
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    column = without_views(column)
     target = plain_type(column.type)
     return column if column.type == target else column.cast(target)
+
+
+def without_views(column: pa.Array) -> pa.Array:
+    """Lists in place of list views, on any level; Arrow's own cast of a view reads past its end (seen in 26.0)."""
+    if not is_list(column.type) or "list_view" not in str(column.type):
+        return column
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    elements = without_views(column.flatten())
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), elements, mask=pc.is_null(column))
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

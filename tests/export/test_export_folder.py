@@ -1,0 +1,287 @@
+"""What an export folder holds, and that there is a whole one or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from recinfer import load_scorer
+from recinfer.config.load import load_pipeline_config, parse_pipeline_config
+from recinfer.errors import ConfigError, ModelError, OutputError, ParityError, UsageError
+from recinfer.export import exporter
+from recinfer.export.assets import gather_assets
+from recinfer.export.parity import BOUNDS, Difference, ParityReport, compare, default_bound
+from recinfer.export.quantize import TABLE_TYPES, table_type_name
+from recinfer.predict.export_scorer import ExportScorer
+from tests.export.test_scripted import largest
+from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
+
+Exported = Callable[[str], Path]
+
+FILES = {"scripted_model.pt", "pipeline.config", "fg.json", "model_acc.json", "gm.code", "recinfer.json"}
+
+
+def test_the_folder_has_the_files_of_the_reference_and_ours(exported: Exported) -> None:
+    assert {path.name for path in exported("deepfm").iterdir()} == FILES
+
+
+def test_manifest(exported: Exported) -> None:
+    folder = exported("multi_tower_din")
+    manifest = json.loads((folder / "recinfer.json").read_text(encoding="utf-8"))
+    assert manifest["format"] == 1 and manifest["created_by"].startswith("recinfer ")
+    assert manifest["model_fingerprint"] == "random multi_tower_din"
+    assert {"recinfer", "torch", "torchrec"} <= manifest["versions"].keys()
+    assert manifest["device"] == "cpu" and manifest["cpu_features"] == []
+    assert manifest["outputs"] == {"logits": "float", "probs": "float"}
+    assert manifest["inputs"]["user_id"] == "list<item: int64>"
+    assert manifest["inputs"]["history__mood"] == "list<item: list<item: float>>"
+    assert manifest["parity"]["rows"] == 200 and manifest["parity"]["source"] == "made up"
+    assert manifest["parity"]["differences"]["probs"]["largest"] <= 1e-5
+    # Every other file, and what it holds, by a hash of our own.
+    expected = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES - {"recinfer.json"}}
+    assert manifest["sha256"] == expected
+
+
+def test_switches_config_and_features(exported: Exported) -> None:
+    folder = exported("multi_tower_din")
+    assert json.loads((folder / "model_acc.json").read_text(encoding="utf-8")) == {"SPARSE_INT64": "1"}
+    assert load_pipeline_config(folder / "pipeline.config") == config_of("multi_tower_din")
+    features = json.loads((folder / "fg.json").read_text(encoding="utf-8"))["features"]
+    named = {feature["feature_name"]: feature for feature in features}
+    assert named["movie_id"]["feature_type"] == "id_feature" and named["movie_id"]["value_type"] == "int64"
+    assert named["age"]["boundaries"] == [18, 25, 35, 45] and named["age"]["value_type"] == "int64"
+    assert named["rating"]["value_type"] == "float" and "embedding_dim" not in named["popularity"]
+    assert named["history__genres"]["sequence_name"] == "history" and named["history__genres"]["sequence_length"] == 6
+    assert "def forward(self, data" in (folder / "gm.code").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {"recinfer.json"}))
+def test_a_changed_file_is_refused(exported: Exported, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(exported("deepfm"), folder)
+    load_scorer(folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} is not the file that was exported"):
+        load_scorer(folder)
+
+
+def test_a_folder_that_lacks_something_is_refused(exported: Exported, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(exported("deepfm"), folder)
+    (folder / "fg.json").unlink()
+    with pytest.raises(ModelError, match=r"no complete export: fg\.json is missing"):
+        load_scorer(folder)
+    (folder / "recinfer.json").unlink()
+    load_scorer(folder)
+    (folder / "pipeline.config").unlink()
+    with pytest.raises(ModelError, match=r"no complete export: pipeline\.config is missing"):
+        load_scorer(folder)
+    (folder / "recinfer.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"recinfer\.json is damaged"):
+        load_scorer(folder)
+
+
+def test_a_scripted_file_that_is_none_is_refused(exported: Exported, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(exported("deepfm"), folder)
+    (folder / "recinfer.json").unlink()
+    (folder / "scripted_model.pt").write_bytes(b"PK not an archive")
+    with pytest.raises(ModelError, match=r"scripted_model\.pt does not load"):
+        load_scorer(folder)
+
+
+def quantized_gap(model: str, table_type: str, folder: Path) -> float:
+    """Exports with tables of a type, and says how far its probabilities stray from the model's."""
+    # Rows of all types fill whole 16-bit words where dimensions are multiples of 8.
+    config = config_of(model, features=FEATURES.replace("embedding_dim: 4", "embedding_dim: 8"))
+    built, features = model_of(config)
+    rows = lambda: (make_table(100, 5), "made up")  # noqa: E731
+    bound = BOUNDS[table_type]
+    exporter.write_export(exporter.ExportJob(config, built, features, "", table_type, table_type, rows, bound), folder)
+    switches = json.loads((folder / "model_acc.json").read_text(encoding="utf-8"))
+    expected = {} if table_type == "FP32" else {"QUANT_EMB": table_type, "QUANT_EC_EMB": table_type}
+    assert switches == {"SPARSE_INT64": "1", **expected}
+    table = make_table(300, 9)
+    eager = exporter.ModelScorer(built, features, "", None).score(table)
+    return largest(eager.select(["probs"]), ExportScorer(folder, "").score(table).select(["probs"]))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS.keys() - {"multi_tower_din"}))
+def test_int8_tables_stay_within_their_bound(tmp_path: Path, model: str) -> None:
+    assert 0 < quantized_gap(model, "INT8", tmp_path / "export") <= BOUNDS["INT8"]
+
+
+def test_all_table_types_stay_within_their_bounds_and_coarser_ones_stray_further(tmp_path: Path) -> None:
+    gaps = {name: quantized_gap("multi_tower_din", name, tmp_path / name) for name in BOUNDS}
+    assert all(0 < gap <= BOUNDS[name] for name, gap in gaps.items() if name != "FP32")
+    assert gaps["FP32"] <= 1e-5
+    assert list(gaps) == ["FP32", "FP16", "INT8", "INT4", "INT2"] and list(gaps.values()) == sorted(gaps.values())
+
+
+def test_tables_that_a_type_cannot_hold_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"INT2 needs embedding dimensions.*history__genres_emb \(4\)"):
+        write_export_of("multi_tower_din", tmp_path / "export", quant_ec_emb="INT2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_table_types_by_name() -> None:
+    assert [table_type_name(name) for name in ("", "0", "off", "fp16", "INT8")] == ["FP32"] * 3 + ["FP16", "INT8"]
+    with pytest.raises(UsageError, match=r"'INT3' is unknown(.|\n)*FP32, FP16, INT8"):
+        table_type_name("INT3")
+    assert TABLE_TYPES.keys() == BOUNDS.keys()
+    assert default_bound(["FP32", "INT4"]) == BOUNDS["INT4"]
+
+
+def test_an_export_that_strays_leaves_nothing_behind(tmp_path: Path) -> None:
+    target = tmp_path / "made" / "export"
+    with pytest.raises(ParityError, match=r"probs differs by .* above the bound of 1e-12 \(200 rows of made up\)"):
+        write_export_of("multi_tower", target, quant_emb="INT4", parity_bound=1e-12)
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_an_export_that_strays_does_not_touch_the_older_one(exported: Exported, tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    shutil.copytree(exported("multi_tower"), target)
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    built, features = model_of(config_of("multi_tower"))
+    job = exporter.ExportJob(
+        config_of("multi_tower"), built, features, "", "INT4", "FP32", lambda: (make_table(9, 1), "made up"), 1e-12
+    )
+    with pytest.raises(ParityError):
+        exporter.write_export(job, target, overwrite=True)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_rows_that_fail_leave_nothing_behind(tmp_path: Path) -> None:
+    def gone() -> tuple[pa.Table, str]:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OutputError, match="the disk is gone"):
+        write_export_of("multi_tower", tmp_path / "export", parity_rows=gone)
+    assert list(tmp_path.iterdir()) == []
+
+
+def job_of(model: str, **changes: Any) -> exporter.ExportJob:
+    built, features = model_of(config_of(model))
+    rows = lambda: (make_table(9, 1), "made up")  # noqa: E731
+    return exporter.ExportJob(config_of(model), built, features, "", "FP32", "FP32", rows, 1e-4, **changes)
+
+
+def test_a_folder_that_holds_something_is_refused_and_replaced_only_on_demand(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    target.mkdir()
+    (target / "notes").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="exists and is not empty(.|\n)*--overwrite"):
+        exporter.write_export(job_of("multi_tower"), target)
+    assert [path.name for path in target.iterdir()] == ["notes"]
+    exporter.write_export(job_of("multi_tower"), target, overwrite=True)
+    assert {path.name for path in target.iterdir()} == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    load_scorer(target)
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    exporter.write_export(job_of("multi_tower"), tmp_path / "export")
+    assert {path.name for path in (tmp_path / "export").iterdir()} == FILES
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="file"):
+            exporter.write_export(job_of("multi_tower"), target)
+
+
+VOCABULARY = """
+data_config { dataset_type: ParquetDataset fg_mode: FG_NONE }
+feature_configs {
+  id_feature { feature_name: "a" embedding_dim: 8 vocab_file: "%s" default_bucketize_value: 0 }
+}
+model_config {
+  feature_groups { group_name: "deep" group_type: DEEP feature_names: "a" }
+  multi_tower { towers { input: "deep" } final { hidden_units: 4 } }
+  losses { binary_cross_entropy {} }
+}
+"""
+
+
+def test_vocabularies_travel_with_the_export(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("a\nb\nc\n", encoding="utf-8")
+    config = parse_pipeline_config(VOCABULARY % words)
+    built, features = model_of(config)
+    table = pa.table({"a": [0, 1, 2]})
+    job = exporter.ExportJob(config, built, features, "", "FP32", "FP32", lambda: (table, "made up"), 1e-4)
+    exporter.write_export(job, tmp_path / "export")
+    words.unlink()
+    (tmp_path / "export").rename(tmp_path / "moved")
+    scorer = load_scorer(tmp_path / "moved")
+    assert scorer.features[0].table_rows == 3
+    assert scorer.score(table).num_rows == 3
+    manifest = json.loads((tmp_path / "moved" / "recinfer.json").read_text(encoding="utf-8"))
+    assert "words.txt" in manifest["sha256"]
+
+
+def test_an_export_whose_table_sizes_are_unknown_is_refused(tmp_path: Path) -> None:
+    config = parse_pipeline_config(VOCABULARY % (tmp_path / "words.txt"))
+    (tmp_path / "words.txt").write_text("a\nb\nc\n", encoding="utf-8")
+    built, features = model_of(config)
+    table = pa.table({"a": [0, 1, 2]})
+    job = exporter.ExportJob(config, built, features, "", "FP32", "FP32", lambda: (table, "made up"), 1e-4)
+    exporter.write_export(job, tmp_path / "export")
+    (tmp_path / "export" / "recinfer.json").unlink()
+    (tmp_path / "export" / "words.txt").unlink()
+    with pytest.raises(ModelError, match="table sizes of a are not known"):
+        load_scorer(tmp_path / "export")
+
+
+def test_two_vocabularies_of_one_name(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "words" for folder in ("one", "two")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("a\n", encoding="utf-8")
+    features = "".join(
+        f'feature_configs {{ id_feature {{ feature_name: "{place}" vocab_file: "{path}" }} }}'
+        for place, path in enumerate(paths)
+    )
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="two vocabulary files are called 'words'"):
+        gather_assets(parse_pipeline_config(features), tmp_path / "out")
+
+
+class Fixed:
+    """Scores whatever it is told to."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns = columns
+
+    def score(self, table: pa.Table) -> pa.Table:
+        del table
+        return pa.table(self.columns)
+
+
+def test_parity_is_held_on_probabilities_and_refuses_what_is_no_number() -> None:
+    rows = pa.table({"x": [1, 2]})
+    left = Fixed(logits=[1.0, 100.0], probs=[0.5, 0.25], probs_b=pa.array([[0.5, 0.5], [0.1, 0.9]]))
+    right = Fixed(logits=[1.0, 200.0], probs=[0.5, 0.2], probs_b=pa.array([[0.5, 0.5], [0.4, 0.6]]))
+    report = compare(left, right, rows, "here", 0.2)
+    assert report.worst[0] == "probs_b" and abs(report.worst[1] - 0.3) < 1e-9
+    assert report.differences["logits"] == Difference(100.0, 50.0)
+    with pytest.raises(ParityError, match="probs_b differs by 0.3"):
+        report.check()
+    compare(left, right, rows, "here", 0.31).check()
+    with pytest.raises(ParityError, match="nan"):
+        compare(Fixed(probs=[0.5, float("nan")]), Fixed(probs=[0.5, 0.5]), rows, "here", 1.0).check()
+    assert json.loads(json.dumps(report.to_json()))["rows"] == 2
+    ParityReport(0, "nothing", 0.0, {"logits": Difference(9.0, 9.0)}).check()

@@ -1,0 +1,69 @@
+"""DC2VR."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recinfer.data.parser import Parser
+from recinfer.errors import ConfigError
+from tests.models.parity import check_learns, check_scripted
+from tests.models.test_multi_task import BINARY, EXPERTS
+from tests.synthetic import config_of, make_table, model_of
+
+TOWERS = f"""
+  task_towers {{ tower_name: "click" {BINARY} mlp {{ hidden_units: [8, 4] }} }}
+  task_towers {{ tower_name: "buy" {BINARY} intervention_tower_names: "click" low_rank_dim: 2 }}
+  task_towers {{
+    tower_name: "pay" losses {{ l2_loss {{}} }} mlp {{ hidden_units: 7 }} low_rank_dim: 6
+    intervention_tower_names: ["click", "buy"] dropout_ratio: 0.2
+  }}
+"""
+TEXT = f"dc2vr {{ bottom_mlp {{ hidden_units: 10 }} {EXPERTS} {TOWERS} }}"
+
+
+def test_scripted() -> None:
+    check_scripted(*model_of(config_of(TEXT, groups=["deep"])))
+
+
+def test_learns() -> None:
+    check_learns(*model_of(config_of(TEXT, groups=["deep"])))
+
+
+def test_names_of_parameters() -> None:
+    model, _ = model_of(config_of(TEXT, groups=["deep"]))
+    held = {name: tuple(value.shape) for name, value in model.state_dict().items() if name.startswith("intervention.")}
+    assert held == {
+        "intervention.buy.base_rotate_layer.parametrizations.weight.original": (6, 2),
+        "intervention.buy.base_rotate_layer.parametrizations.weight.0.base": (6, 6),
+        "intervention.buy.source_rotate_layer.parametrizations.weight.original": (4, 2),
+        "intervention.buy.source_rotate_layer.parametrizations.weight.0.base": (4, 4),
+        "intervention.pay.base_rotate_layer.parametrizations.weight.original": (7, 6),
+        "intervention.pay.base_rotate_layer.parametrizations.weight.0.base": (7, 7),
+        "intervention.pay.source_rotate_layer.parametrizations.weight.original": (10, 6),
+        "intervention.pay.source_rotate_layer.parametrizations.weight.0.base": (10, 10),
+    }
+
+
+def test_a_tower_reads_those_that_intervene_after_their_own_interventions() -> None:
+    model, features = model_of(config_of(f"dc2vr {{ bottom_mlp {{ hidden_units: 6 }} {TOWERS} }}", groups=["deep"]))
+    group = model.embedding_group(batch := Parser(features)(make_table(6, 0)))["deep"]
+    bottom = model.bottom_mlp(group)  # type: ignore[operator]
+    click = model.task_mlps["click"](bottom)  # type: ignore[index]
+    buy = model.intervention["buy"](bottom, click)  # type: ignore[index]
+    pay = model.intervention["pay"](model.task_mlps["pay"](bottom), torch.cat([click, buy], 1))  # type: ignore[index]
+    want = model.task_outputs[2](pay).squeeze(1)  # type: ignore[index]
+    torch.testing.assert_close(model(batch)["y_pay"], want)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("low_rank_dim: 6", "low_rank_dim: 7", "tower 'pay' has low_rank_dim 7 and a representation of width 7"),
+        ("low_rank_dim: 2", "", "tower 'buy' has low_rank_dim 0"),
+        ('intervention_tower_names: "click"', 'intervention_tower_names: "pay"', "'buy' names 'pay' in intervention_tower"),
+    ],
+)
+def test_misfits(old: str, new: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model_of(config_of(TEXT.replace(old, new), groups=["deep"]))

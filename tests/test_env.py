@@ -1,0 +1,41 @@
+"""What the process reads from its environment, and the little that it sets."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from recinfer.env import Environment, limit_library_threads, read_environment
+from recinfer.errors import UsageError
+
+
+def test_reads_typed_values() -> None:
+    variables = {"QUANT_EMB": "INT8", "RECINFER_PREDICT_THREADS": " 3 ", "WORLD_SIZE": "2", "RANK": "1", "OTHER": "x"}
+    assert read_environment(variables) == Environment(quant_emb="INT8", predict_threads=3, world_size=2, rank=1)
+
+
+def test_empty_is_unset() -> None:
+    assert read_environment({"QUANT_EMB": "", "RECINFER_PREDICT_THREADS": ""}) == Environment()
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("off", False), ("", False)])
+def test_reads_booleans(text: str, value: bool) -> None:
+    assert read_environment({"USE_FARM_HASH_TO_BUCKETIZE": text}).use_farm_hash is value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("RECINFER_PREDICT_THREADS", "many"), ("RANK", "-1"), ("USE_FARM_HASH_TO_BUCKETIZE", "perhaps")]
+)
+def test_refuses_other_values(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        read_environment({name: text})
+
+
+def test_library_threads_are_limited_unless_the_user_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    # Set first, so that it is put back to what it was.
+    monkeypatch.setenv("MKL_NUM_THREADS", "")
+    monkeypatch.delenv("MKL_NUM_THREADS")
+    limit_library_threads(2)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("5", "2")
