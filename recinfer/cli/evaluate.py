@@ -18,7 +18,7 @@ from recinfer.cli.run import Command
     "--eval_result_filename",
     "eval_result_path",
     metavar="FILE",
-    help="Where the metrics go as JSON. Default: eval_result.json in the model folder.",
+    help="Where the metrics go as JSON. A bare name lies in the model folder. Default: eval_result.json.",
 )
 @config_edits
 @as_json("the metrics")

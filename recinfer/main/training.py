@@ -60,7 +60,7 @@ def evaluate(
 
     Args:
         checkpoint_path: ``latest`` (default), ``best``, a checkpoint, or a folder of checkpoints.
-        eval_result_path: by default ``eval_result.json`` in the model folder.
+        eval_result_path: by default ``eval_result.json``; a bare name lies in the model folder, as in TorchEasyRec.
     """
     from recinfer.train.checkpoint import load
     from recinfer.train.checkpoint_folders import step_of
@@ -74,7 +74,10 @@ def evaluate(
     load(model, checkpoint, use_ema=config.eval_config.use_dense_ema)
     rows = source(config, model, features, config.eval_input_path, training=False)
     metrics = measure(model, model.tasks, rows, eval_config=config.eval_config)
-    write_results(eval_result_path or Path(config.model_dir) / "eval_result.json", step_of(checkpoint), metrics)
+    target = Path(eval_result_path or "eval_result.json")
+    if target.parent == Path("."):
+        target = Path(config.model_dir) / target
+    write_results(target, step_of(checkpoint), metrics)
     return metrics
 
 

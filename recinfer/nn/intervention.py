@@ -12,8 +12,9 @@ from recinfer.errors import ConfigError
 class OrthogonalMap(nn.Module):
     """A linear map to fewer dimensions whose columns stay orthonormal in training.
 
-    ``torch.nn.utils.parametrizations`` holds the parameters and initialises them; :func:`orthonormal` turns them into
-    the matrix by operators that a trace can hold.
+    ``torch.nn.utils.parametrizations`` holds the parameters and initialises them; :func:`reflected` and :func:`rotated`
+    turn them into the matrix by operators that a trace can hold. It is not called itself: a tracer takes parametrized
+    modules for torch's own and would not look inside.
 
     Args:
         before, after: widths.
@@ -23,17 +24,18 @@ class OrthogonalMap(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
+        self.before, self.after = before, after
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(before, after)))
         orthogonal(self, "weight")
 
     def matrix(self) -> torch.Tensor:
         """[before, after]."""
         held = self.parametrizations["weight"]  # type: ignore[index]
-        return orthonormal(held.original, held[0].base)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, before] to [B, after]."""
-        return torch.matmul(x, self.matrix())
+        if self.before == self.after:
+            return rotated(held.original, held[0].base)
+        if self.before < self.after:
+            return reflected(held.original.t(), held[0].base).t()
+        return reflected(held.original, held[0].base)
 
 
 class Intervention(nn.Module):
@@ -65,30 +67,35 @@ class Intervention(nn.Module):
     def forward(self, base: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         """[B, base] and [B, source] to [B, base]; the source is not trained through this."""
         matrix = self.base_rotate_layer.matrix()
-        shift = torch.matmul(base, matrix) - self.source_rotate_layer(source.detach())
+        shift = torch.matmul(base, matrix) - torch.matmul(source.detach(), self.source_rotate_layer.matrix())
         return self.dropout(torch.matmul(shift, matrix.t()) + base)
 
 
-def orthonormal(parameters: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-    """A matrix with orthonormal columns, or rows where it is wide, from the free parameters of torch's ``orthogonal``.
-
-    Square ones are matrix exponentials of skew-symmetric matrices, others products of Householder reflections.
+def reflected(parameters: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """A tall matrix with orthonormal columns: a product of Householder reflections, one per column.
 
     Args:
-        parameters: [n, k].
-        base: the matrix at the start, completed to a square one.
+        parameters: [n, k]. Below the diagonal lie the reflections, on it signs, as whole numbers.
+        base: the matrix at the start, completed to an orthogonal one: [n, n].
 
     Returns:
         [n, k].
     """
-    rows, columns = parameters.shape
-    tall = parameters.t() if rows < columns else parameters
-    if rows == columns:
-        lower = tall.tril()
-        return torch.matmul(base, torch.matrix_exp(lower - lower.t()))
-    reflectors = tall.tril(-1)
-    scales = 2.0 / (1.0 + torch.sum(reflectors * reflectors, dim=0))
-    # Signs of the reflections lie on the diagonal; whole numbers, so that no optimizer moves them.
-    signs = tall.diagonal().to(torch.int32)
-    found = torch.matmul(base, torch.linalg.householder_product(reflectors, scales) * signs)
-    return found.t() if rows < columns else found
+    reflections = parameters.tril(-1)
+    scales = 2.0 / (1.0 + torch.sum(reflections * reflections, dim=0))
+    signs = parameters.diagonal().to(torch.int32)
+    return torch.matmul(base, torch.linalg.householder_product(reflections, scales) * signs)
+
+
+def rotated(parameters: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """A square orthogonal matrix: the exponential of a skew-symmetric one.
+
+    Args:
+        parameters: [n, n], of which the lower triangle counts.
+        base: the matrix at the start, [n, n].
+
+    Returns:
+        [n, n].
+    """
+    lower = parameters.tril()
+    return torch.matmul(base, torch.matrix_exp(lower - lower.t()))

@@ -63,5 +63,7 @@ def test_a_tower_reads_the_towers_it_names() -> None:
 def test_a_relation_to_a_later_tower() -> None:
     later = TOWERS.replace('relation_tower_names: "ctr"', 'relation_tower_names: "cvr"')
     text = f"dbmtl {{ {later} }}"
-    with pytest.raises(ConfigError, match="tower 'fav' names 'cvr' in relation_tower_names, which does not stand before"):
+    with pytest.raises(
+        ConfigError, match="tower 'fav' names 'cvr' in relation_tower_names, which does not stand before"
+    ):
         model_of(config_of(text, groups=["deep"]))

@@ -59,7 +59,9 @@ def from_data_config(data_config: Any) -> CsvOptions:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"data_config.input_fields names {name!r} twice", "remove one of them")
-    return CsvOptions(delimiter, data_config.with_header, columns or None)
+    # Without names from the config, only a header can name the columns; so it is read unless the config denies it.
+    with_header = data_config.with_header or (not columns and not data_config.HasField("with_header"))
+    return CsvOptions(delimiter, with_header, columns or None)
 
 
 def parse_fields(text: str) -> list[tuple[str, pa.DataType | None]]:
