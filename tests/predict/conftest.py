@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +36,15 @@ def source(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def scorer(exported: Callable[[str], Path]) -> Scorer:
+@pytest.fixture(scope="session")
+def loaded(exported: Callable[[str], Path]) -> Scorer:
     return load_scorer(exported("multi_tower_din"))
+
+
+@pytest.fixture
+def scorer(loaded: Scorer) -> Scorer:
+    """A copy that a test may change."""
+    return copy.copy(loaded)
 
 
 @pytest.fixture(autouse=True)
