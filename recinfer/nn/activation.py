@@ -52,4 +52,5 @@ def build_activation(name: str, units: int) -> nn.Module | None:
     if bare not in ACTIVATIONS:
         known = ", ".join(["Dice", *(f"nn.{known}" for known in ACTIVATIONS)])
         raise ConfigError(f"activation {name!r} is unknown", f"use one of {known}")
-    return ACTIVATIONS[bare]()
+    # In place: it follows a linear layer or a norm, which do not need their output again, and spares a buffer.
+    return nn.ReLU(inplace=True) if bare == "ReLU" else ACTIVATIONS[bare]()

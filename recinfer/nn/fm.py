@@ -11,6 +11,5 @@ class FactorizationMachine(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """[B, N, D] to [B, D]."""
-        square_of_sum = torch.square(torch.sum(features, dim=1))
-        sum_of_square = torch.sum(torch.square(features), dim=1)
-        return 0.5 * (square_of_sum - sum_of_square)
+        total = torch.sum(features, dim=1)
+        return 0.5 * (total * total - torch.sum(features * features, dim=1))

@@ -48,7 +48,9 @@ class MaskNetModule(nn.Module):
     def __init__(self, in_features: int, config: Any) -> None:
         super().__init__()
         if config.n_mask_blocks < 1 or config.mask_block.hidden_dim < 1:
-            raise ConfigError("a mask net has no block of a width", "set n_mask_blocks and mask_block.hidden_dim above 0")
+            raise ConfigError(
+                "a mask net has no block of a width", "set n_mask_blocks and mask_block.hidden_dim above 0"
+            )
         self.parallel = bool(config.use_parallel)
         self.ln_emb = nn.LayerNorm(in_features)
         hidden = config.mask_block.hidden_dim

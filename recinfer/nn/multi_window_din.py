@@ -40,7 +40,9 @@ class MultiWindowDIN(nn.Module):
     def __init__(self, query_dim: int, step_dim: int, attn_mlp: Any, windows: Sequence[int], where: str) -> None:
         super().__init__()
         if not windows or min(windows) < 1:
-            raise ConfigError(f"windows_len is {list(windows)}: {where}", "give the steps of each window, such as [1, 4]")
+            raise ConfigError(
+                f"windows_len is {list(windows)}: {where}", "give the steps of each window, such as [1, 4]"
+            )
         self.query_dim = query_dim
         self.step_dim = step_dim
         self.windows = len(windows)

@@ -116,7 +116,9 @@ class PooledEmbeddings(nn.Module):
             for name in self.embedded_names:
                 pieces[f"dense:{name}"] = embedded[name]
         if not self.tables:
-            return {group: _side_by_side([pieces[key] for key in keys]) for group, keys in self.group_keys.items() if keys}
+            return {
+                group: _side_by_side([pieces[key] for key in keys]) for group, keys in self.group_keys.items() if keys
+            }
         if self._columns is None:
             self.learn_layout(batch)
         assert self._columns is not None

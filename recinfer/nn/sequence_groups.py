@@ -53,9 +53,13 @@ def nested_groups(group: Any, kind: str) -> tuple[list[Nested], list[Encoding]]:
     if (group.sequence_groups or group.sequence_encoders) and kind != "DEEP":
         raise ConfigError(f"{where} is {kind} and holds sequence groups", "make it DEEP")
     if bool(group.sequence_groups) != bool(group.sequence_encoders):
-        has, lacks = ("sequence_groups", "sequence_encoders") if group.sequence_groups else (
-            "sequence_encoders",
-            "sequence_groups",
+        has, lacks = (
+            ("sequence_groups", "sequence_encoders")
+            if group.sequence_groups
+            else (
+                "sequence_encoders",
+                "sequence_groups",
+            )
         )
         raise ConfigError(f"{where} has {has} and no {lacks}", f"add {lacks}; each sequence group needs an encoder")
     nested = list(_nested(group, where))

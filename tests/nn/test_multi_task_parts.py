@@ -41,7 +41,10 @@ def test_each_task_has_its_gate(gated: bool) -> None:
 @pytest.mark.parametrize("last", [True, False])
 def test_extraction(last: bool) -> None:
     message = ExtractionMessage(
-        expert_num_per_task=2, share_num=1, task_expert_net=MLP(hidden_units=[3]), share_expert_net=MLP(hidden_units=[3])
+        expert_num_per_task=2,
+        share_num=1,
+        task_expert_net=MLP(hidden_units=[3]),
+        share_expert_net=MLP(hidden_units=[3]),
     )
     module = ExtractionNetwork([4, 4], 5, message, last)
     tasks, shared = [torch.randn(6, 4), torch.randn(6, 4)], torch.randn(6, 5)
@@ -86,7 +89,9 @@ def test_orthogonal_map_is_what_torch_makes_of_the_parameters(before: int, after
     module = OrthogonalMap(before, after)
     held = module.parametrizations["weight"]  # type: ignore[index]
     with torch.no_grad():
-        held.original.add_(torch.randn(before, after).tril(-1) if before >= after else torch.randn(before, after).triu(1))
+        held.original.add_(
+            torch.randn(before, after).tril(-1) if before >= after else torch.randn(before, after).triu(1)
+        )
     matrix = module.matrix()
     close(matrix, module.weight)
     small = matrix.T @ matrix if before >= after else matrix @ matrix.T

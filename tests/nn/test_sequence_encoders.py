@@ -119,7 +119,12 @@ def test_gradients_are_finite_and_reach_the_steps_that_count(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "query", "step", "message"),
     [
-        ("din_encoder { attn_mlp { hidden_units: 3 } }", 0, 4, "width 0 and steps of width 4: din_encoder needs a query"),
+        (
+            "din_encoder { attn_mlp { hidden_units: 3 } }",
+            0,
+            4,
+            "width 0 and steps of width 4: din_encoder needs a query",
+        ),
         ("din_encoder { attn_mlp { hidden_units: 3 } }", 5, 4, "query of width 5 and steps of width 4"),
         ("simple_attention {}", 3, 4, "simple_attention needs equal ones"),
         ("pooling_encoder {}", 3, 0, "'s' has no sequence features"),

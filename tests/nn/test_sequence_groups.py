@@ -84,7 +84,9 @@ def test_names_of_parameters() -> None:
     assert f"{start}.mlp.mlp.0.perceptron.2.running_mean" in names
     assert f"{start}.mlp.mlp.1.perceptron.4.weight" in names
     assert f"{start}.linear.weight" in names
-    tables = [name.removeprefix("embedding_group.seq_emb_impls.__BASE__.") for name in model.state_dict() if "ec_dict" in name]
+    tables = [
+        name.removeprefix("embedding_group.seq_emb_impls.__BASE__.") for name in model.state_dict() if "ec_dict" in name
+    ]
     assert sorted(tables) == [
         "ec_dict.4.embeddings.history__genres_emb.weight",
         "ec_dict.8.embeddings.genres_emb.weight",
