@@ -172,7 +172,9 @@ class Feature:
         try:
             array = normalise(column)
         except pa.ArrowInvalid as error:
-            raise BadRowError(f"column {self.name!r} holds {column.type}, and a value of it is broken: {error}") from error
+            raise BadRowError(
+                f"column {self.name!r} holds {column.type}, and a value of it is broken: {error}"
+            ) from error
         try:
             return self._parse_sequence(array) if self.sequence else self._parse_plain(array)
         except pa.ArrowInvalid as error:

@@ -129,7 +129,7 @@ class Model(nn.Module, ABC):
         return groups
 
     def add_loss(self, name: str, loss: torch.Tensor) -> None:
-        """Adds a loss of the current training batch that no task describes: a scalar, or [B] to be averaged over rows."""
+        """Adds a loss of the training batch that no task describes: a scalar, or [B] to be averaged over rows."""
         self._losses[LOSS_PREFIX + name] = loss
 
     @abstractmethod

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
-
 from torch.nn import functional
 
 from recinfer.features.base import Feature
 from recinfer.models.base import Model, Task, Tensors, single_task
 from recinfer.nn.mlp import MLP
+from recinfer.protos.similarity_pb2 import Similarity
 
 
 class RocketLaunching(Model):
@@ -38,7 +38,7 @@ class RocketLaunching(Model):
         self.booster_linear = nn.Linear(self.booster_mlp.out_features, num_class)
         self.light_mlp = MLP.from_config(width, message.light_mlp)
         self.light_linear = nn.Linear(self.light_mlp.out_features, num_class)
-        self.by_cosine = message.feature_distillation_function == 0
+        self.by_cosine = message.feature_distillation_function == Similarity.COSINE
         self.pairs = _equal_layers(message) if message.feature_based_distillation else []
 
     @property

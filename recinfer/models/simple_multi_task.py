@@ -15,7 +15,7 @@ from recinfer.nn.task_tower import TaskTower
 
 
 class SimpleMultiTask(MultiTaskModel):
-    """One tower per task that share nothing but embeddings (hard parameter sharing: Caruana, Machine Learning 28, 1997).
+    """One tower per task that share nothing but embeddings (hard sharing: Caruana, Machine Learning 28, 1997).
 
     Feature groups: the first one.
     """

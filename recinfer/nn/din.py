@@ -63,4 +63,5 @@ class DIN(nn.Module):
         products = torch.cat([steps, jagged.repeat_rows(query, lengths) * steps], dim=1)
         weight = torch.cat([of_step - of_difference, of_product], dim=1)
         # The product is added in place: a second buffer of this size costs more than a tenth of the attention.
-        return jagged.repeat_rows(per_row, lengths).addmm_(products, weight.t())
+        hidden = jagged.repeat_rows(per_row, lengths)
+        return hidden.addmm_(products.to(hidden.dtype), weight.t().to(hidden.dtype))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
@@ -30,7 +32,7 @@ class OrthogonalMap(nn.Module):
 
     def matrix(self) -> torch.Tensor:
         """[before, after]."""
-        held = self.parametrizations["weight"]  # type: ignore[index]
+        held: Any = self.parametrizations["weight"]  # type: ignore[index]
         if self.before == self.after:
             return rotated(held.original, held[0].base)
         if self.before < self.after:

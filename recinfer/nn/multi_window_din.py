@@ -20,8 +20,8 @@ class MultiWindowDIN(nn.Module):
     """The activation unit of DIN (Zhou et al., KDD 2018, arXiv:1706.06978), summed over windows of a sequence as
     TDM does (Zhu et al., KDD 2018, arXiv:1801.02294).
 
-    Each step is weighed by an MLP over ``[step, query * step, query]``, without a softmax. A window's weighted steps are
-    summed and divided by how many of them the row has.
+    Each step is weighed by an MLP over ``[step, query * step, query]``, without a softmax. A window's weighted steps
+    are summed and divided by how many of them the row has.
 
     Args:
         query_dim: width of the query; a narrower one than ``step_dim`` is widened with zeros.

@@ -109,7 +109,7 @@ class PooledEmbeddings(nn.Module):
         self._columns = None
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Each group's features side by side: [B, sum of the group's dims], by group name; empty groups are left out."""
+        """Each group's features side by side: [B, sum of the group's dims], by name; empty groups are left out."""
         pieces: dict[str, torch.Tensor] = {f"dense:{name}": batch[f"{name}.values"] for name in self.dense_names}
         if self.embedded_names:
             embedded = self.dense_ec({name: batch[f"{name}.values"] for name in self.embedded_names})

@@ -14,14 +14,10 @@ import pytest
 
 from recinfer import load_scorer
 from recinfer.config.load import load_pipeline_config, parse_pipeline_config
-from recinfer.errors import ConfigError, ModelError, OutputError, ParityError, UsageError
+from recinfer.errors import ConfigError, ModelError, OutputError, ParityError
 from recinfer.export import exporter
 from recinfer.export.assets import gather_assets
-from recinfer.export.parity import BOUNDS, Difference, ParityReport, compare, default_bound
-from recinfer.export.quantize import TABLE_TYPES, table_type_name
-from recinfer.predict.export_scorer import ExportScorer
-from tests.export.test_scripted import largest
-from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
+from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 Exported = Callable[[str], Path]
 
@@ -99,48 +95,6 @@ def test_a_scripted_file_that_is_none_is_refused(exported: Exported, tmp_path: P
         load_scorer(folder)
 
 
-def quantized_gap(model: str, table_type: str, folder: Path) -> float:
-    """Exports with tables of a type, and says how far its probabilities stray from the model's."""
-    # Rows of all types fill whole 16-bit words where dimensions are multiples of 8.
-    config = config_of(model, features=FEATURES.replace("embedding_dim: 4", "embedding_dim: 8"))
-    built, features = model_of(config)
-    rows = lambda: (make_table(100, 5), "made up")  # noqa: E731
-    bound = BOUNDS[table_type]
-    exporter.write_export(exporter.ExportJob(config, built, features, "", table_type, table_type, rows, bound), folder)
-    switches = json.loads((folder / "model_acc.json").read_text(encoding="utf-8"))
-    expected = {} if table_type == "FP32" else {"QUANT_EMB": table_type, "QUANT_EC_EMB": table_type}
-    assert switches == {"SPARSE_INT64": "1", **expected}
-    table = make_table(300, 9)
-    eager = exporter.ModelScorer(built, features, "", None).score(table)
-    return largest(eager.select(["probs"]), ExportScorer(folder, "").score(table).select(["probs"]))
-
-
-@pytest.mark.parametrize("model", sorted(MODELS.keys() - {"multi_tower_din"}))
-def test_int8_tables_stay_within_their_bound(tmp_path: Path, model: str) -> None:
-    assert 0 < quantized_gap(model, "INT8", tmp_path / "export") <= BOUNDS["INT8"]
-
-
-def test_all_table_types_stay_within_their_bounds_and_coarser_ones_stray_further(tmp_path: Path) -> None:
-    gaps = {name: quantized_gap("multi_tower_din", name, tmp_path / name) for name in BOUNDS}
-    assert all(0 < gap <= BOUNDS[name] for name, gap in gaps.items() if name != "FP32")
-    assert gaps["FP32"] <= 1e-5
-    assert list(gaps) == ["FP32", "FP16", "INT8", "INT4", "INT2"] and list(gaps.values()) == sorted(gaps.values())
-
-
-def test_tables_that_a_type_cannot_hold_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"INT2 needs embedding dimensions.*history__genres_emb \(4\)"):
-        write_export_of("multi_tower_din", tmp_path / "export", quant_ec_emb="INT2")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_table_types_by_name() -> None:
-    assert [table_type_name(name) for name in ("", "0", "off", "fp16", "INT8")] == ["FP32"] * 3 + ["FP16", "INT8"]
-    with pytest.raises(UsageError, match=r"'INT3' is unknown(.|\n)*FP32, FP16, INT8"):
-        table_type_name("INT3")
-    assert TABLE_TYPES.keys() == BOUNDS.keys()
-    assert default_bound(["FP32", "INT4"]) == BOUNDS["INT4"]
-
-
 def test_an_export_that_strays_leaves_nothing_behind(tmp_path: Path) -> None:
     target = tmp_path / "made" / "export"
     with pytest.raises(ParityError, match=r"probs differs by .* above the bound of 1e-12 \(200 rows of made up\)"):
@@ -181,7 +135,7 @@ def test_a_folder_that_holds_something_is_refused_and_replaced_only_on_demand(tm
     target = tmp_path / "export"
     target.mkdir()
     (target / "notes").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="exists and is not empty(.|\n)*--overwrite"):
+    with pytest.raises(OutputError, match=r"exists and is not empty(.|\n)*--overwrite"):
         exporter.write_export(job_of("multi_tower"), target)
     assert [path.name for path in target.iterdir()] == ["notes"]
     exporter.write_export(job_of("multi_tower"), target, overwrite=True)
@@ -258,30 +212,3 @@ def test_two_vocabularies_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigError, match="two vocabulary files are called 'words'"):
         gather_assets(parse_pipeline_config(features), tmp_path / "out")
-
-
-class Fixed:
-    """Scores whatever it is told to."""
-
-    def __init__(self, **columns: Any) -> None:
-        self.columns = columns
-
-    def score(self, table: pa.Table) -> pa.Table:
-        del table
-        return pa.table(self.columns)
-
-
-def test_parity_is_held_on_probabilities_and_refuses_what_is_no_number() -> None:
-    rows = pa.table({"x": [1, 2]})
-    left = Fixed(logits=[1.0, 100.0], probs=[0.5, 0.25], probs_b=pa.array([[0.5, 0.5], [0.1, 0.9]]))
-    right = Fixed(logits=[1.0, 200.0], probs=[0.5, 0.2], probs_b=pa.array([[0.5, 0.5], [0.4, 0.6]]))
-    report = compare(left, right, rows, "here", 0.2)
-    assert report.worst[0] == "probs_b" and abs(report.worst[1] - 0.3) < 1e-9
-    assert report.differences["logits"] == Difference(100.0, 50.0)
-    with pytest.raises(ParityError, match="probs_b differs by 0.3"):
-        report.check()
-    compare(left, right, rows, "here", 0.31).check()
-    with pytest.raises(ParityError, match="nan"):
-        compare(Fixed(probs=[0.5, float("nan")]), Fixed(probs=[0.5, 0.5]), rows, "here", 1.0).check()
-    assert json.loads(json.dumps(report.to_json()))["rows"] == 2
-    ParityReport(0, "nothing", 0.0, {"logits": Difference(9.0, 9.0)}).check()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recinfer.data.bad_rows import parse_good_rows
 from recinfer.data.parser import Parser
-from recinfer.errors import BadRowError, InputError
+from recinfer.errors import BadRowError, ConfigError, InputError
 from tests.features.test_parser import parser_of
 
 ID = 'id_feature { feature_name: "f" num_buckets: 9 }'
@@ -63,6 +63,28 @@ def test_bytes_that_are_no_text_are_named() -> None:
     with pytest.raises(BadRowError, match=r"'f' holds binary(.|\n)*UTF8"):
         parser_of(ID)(batch)
     assert [row.row for row in parse_good_rows(parser_of(ID), batch).bad] == [1]
+
+
+@pytest.mark.parametrize(
+    ("feature", "default", "wanted"),
+    [
+        (ID, "a", "a whole number"),
+        (ID, "1\\0031.5", "a whole number"),
+        (ID, "99999999999999999999", "a whole number"),
+        (WEIGHTED, "1:heavy", "id:weight"),
+        (RAW, "none", "a number"),
+        (RAW, "1\\0032", "one number or 1"),
+        (VECTOR, "1\\0032\\0033", "one number or 2"),
+        (STEPS, "b", "a whole number"),
+        (VECTORS, "1\\0032\\0033", "one number or 2"),
+    ],
+)
+def test_a_default_that_is_none_is_an_error_of_the_config(feature: str, default: str, wanted: str) -> None:
+    parser = parser_of(feature.replace(" }", f' fg_encoded_default_value: "{default}" }}'))
+    (held,) = parser.features
+    # Also where no row needs it: otherwise it would wait for the first empty row of a long run.
+    with pytest.raises(ConfigError, match=f"'f': fg_encoded_default_value .* is not {wanted}"):
+        parser(pa.table({"f": pa.array([], held.arrow_type)}))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_rooms_that_share_a_name_with_a_function_are_both() -> None:
     import recinfer.predict
     from recinfer.errors import InputError, ModelError
 
-    assert recinfer.predict.__name__ == "recinfer.predict" and hasattr(recinfer.predict, "job")
+    assert recinfer.predict.__name__ == "recinfer.predict" and recinfer.predict.__path__
     with pytest.raises(ModelError, match="does not exist"):
         recinfer.predict("/no/such/model", "in", "out")
     with pytest.raises((ModelError, InputError, recinfer.errors.ConfigError)):

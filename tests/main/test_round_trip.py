@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 import recinfer
 from recinfer.config.save import save_pipeline_config
-from recinfer.errors import ConfigError, InputError, ModelError, ParityError
+from recinfer.errors import ConfigError, InputError, ModelError
+from recinfer.export.parity import BOUNDS
 from recinfer.main import fingerprint
 from tests.synthetic import config_of, make_table
 
@@ -90,29 +91,21 @@ def test_evaluate_gives_the_auc_of_the_scores(home: Path, tmp_path: Path) -> Non
     assert "auc" in result.read_text(encoding="utf-8")
 
 
-def test_export_compares_on_the_rows_it_is_given(home: Path, tmp_path: Path) -> None:
-    report = recinfer.export(home / "pipeline.config", tmp_path / "a")
-    assert report.rows == 200 and report.source == str(home / "eval.parquet")
-    report = recinfer.export(
-        home / "pipeline.config", tmp_path / "b", parity_input_path=str(home / "train.parquet"), parity_rows=70
-    )
-    assert report.rows == 70 and report.source == str(home / "train.parquet")
-    assert report.worst[1] <= 1e-5
-
-
-def test_table_types_come_from_the_call_or_the_environment(
+def test_export_compares_on_the_rows_it_is_given_with_the_table_types_of_call_and_environment(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    manifest = json.loads((home / "export" / "recinfer.json").read_text(encoding="utf-8"))
+    assert manifest["parity"]["rows"] == 200 and manifest["parity"]["source"] == str(home / "eval.parquet")
     monkeypatch.setenv("QUANT_EMB", "INT8")
     monkeypatch.setenv("QUANT_EC_EMB", "FP16")
-    recinfer.export(home / "pipeline.config", tmp_path / "a")
+    train = str(home / "train.parquet")
+    report = recinfer.export(
+        home / "pipeline.config", tmp_path / "a", quant_emb="FP32", parity_input_path=train, parity_rows=70
+    )
+    assert (report.rows, report.source, report.bound) == (70, train, BOUNDS["FP16"])
+    assert 0 < report.worst[1] <= report.bound
     switches = json.loads((tmp_path / "a" / "model_acc.json").read_text(encoding="utf-8"))
-    assert switches == {"SPARSE_INT64": "1", "QUANT_EMB": "INT8", "QUANT_EC_EMB": "FP16"}
-    recinfer.export(home / "pipeline.config", tmp_path / "b", quant_emb="FP32", quant_ec_emb="FP32")
-    assert json.loads((tmp_path / "b" / "model_acc.json").read_text(encoding="utf-8")) == {"SPARSE_INT64": "1"}
-    with pytest.raises(ParityError):
-        recinfer.export(home / "pipeline.config", tmp_path / "c", parity_bound=1e-12)
-    assert not (tmp_path / "c").exists()
+    assert switches == {"SPARSE_INT64": "1", "QUANT_EC_EMB": "FP16"}
 
 
 def test_export_of_a_chosen_checkpoint(home: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every model is held to: the reference's scores, the same scores when scripted, gradients that reach all of it."""
+"""What every model is held to: the reference's scores, the same ones when scripted, gradients that reach all of it."""
 
 from __future__ import annotations
 

@@ -73,9 +73,8 @@ def test_deepfm() -> None:
 
 def test_deepfm_takes_the_deep_group_where_there_is_no_fm_group() -> None:
     text = group_text("fm").replace('"fm"', '"deep"', 1)
-    config = parse_pipeline_config(
-        f"{FEATURES} model_config {{ {text} deepfm {{ deep {{ hidden_units: 4 }} }} losses {{ binary_cross_entropy {{}} }} }}"
-    )
+    body = f"{text} deepfm {{ deep {{ hidden_units: 4 }} }} losses {{ binary_cross_entropy {{}} }}"
+    config = parse_pipeline_config(f"{FEATURES} model_config {{ {body} }}")
     model, features = model_of(config)
     batch = Parser(features)(make_table(ROWS, 1))
     with torch.no_grad():
@@ -194,8 +193,8 @@ def test_a_model_that_does_not_run_here(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("group", ["deep", "wide"])
 def test_a_sequence_feature_does_not_belong_into_a_plain_group(group: str) -> None:
-    kind = group.upper()
-    text = f'feature_groups {{ group_name: "{group}" group_type: {kind} feature_names: ["movie_id", "history__movie_id"] }}'
+    members = 'feature_names: ["movie_id", "history__movie_id"]'
+    text = f'feature_groups {{ group_name: "{group}" group_type: {group.upper()} {members} }}'
     config = parse_pipeline_config(
         f'{FEATURES} model_config {{ {text} multi_tower {{ towers {{ input: "{group}" }} }} }}'
     )

@@ -1,4 +1,4 @@
-"""Random models over random groups with random MLP options: scripted scores are the eager ones, and losses can be made of them."""
+"""Random models over random groups with random MLP options: scripts score as eager models, and training is finite."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def towers(draw: st.DrawFn, extra: str = "") -> str:
     out = ""
     for place, name in enumerate(TASKS):
         own = f"mlp {{ {draw(mlp())} }}" if draw(st.booleans()) else ""
-        out += f'task_towers {{ tower_name: "{name}" losses {{ binary_cross_entropy {{}} }} {own} {extra if place else ""} }}'
+        own += f" {extra}" if place else ""
+        out += f'task_towers {{ tower_name: "{name}" losses {{ binary_cross_entropy {{}} }} {own} }}'
     return out
 
 

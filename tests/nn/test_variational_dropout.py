@@ -1,4 +1,4 @@
-"""Variational dropout: expected scale when serving, a toss per row and feature in training, a penalty on what is kept."""
+"""Variational dropout: expected scale when serving, a toss per row and feature in training, a penalty on keeping."""
 
 from __future__ import annotations
 

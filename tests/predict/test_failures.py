@@ -20,9 +20,7 @@ from recinfer.data.readers.parquet import ParquetReader
 from recinfer.errors import BadRowError, OutputError, StageError
 from recinfer.main import verify
 from recinfer.predict import job, pipeline
-from recinfer.predict.flow import InFlight, Lane
 from recinfer.predict.scorer import Scorer
-from recinfer.predict.stop import StopFlag, Stopped
 from tests.predict.conftest import ROWS, part_hashes
 
 Run = Callable[..., tuple[Any, Path]]
@@ -264,41 +262,3 @@ def test_a_run_without_progress_says_what_every_stage_is_doing(
         assert stage in messages[0], stage
     assert "unit 0, rows 1 to 64" in messages[0]
     assert summary.rows_out == ROWS and verify(folder).complete
-
-
-def test_a_lane_ends_after_its_last_producer() -> None:
-    lane = Lane[int](StopFlag(), producers=2)
-    lane.put(1)
-    lane.close()
-    lane.put(2)
-    lane.close()
-    assert [lane.get(), lane.get(), lane.get()] == [1, 2, None]
-
-
-def test_waiting_ends_with_the_stop_flag() -> None:
-    stop = StopFlag()
-    lane = Lane[int](stop, producers=1)
-    in_flight = InFlight(10, stop)
-    in_flight.take(50)
-    ended: list[str] = []
-
-    def wait(name: str, body: Callable[[], Any]) -> None:
-        try:
-            body()
-        except Stopped:
-            ended.append(name)
-
-    threads = [
-        threading.Thread(target=wait, args=("lane", lane.get)),
-        threading.Thread(target=wait, args=("room", lambda: in_flight.take(1))),
-    ]
-    for thread in threads:
-        thread.start()
-    stop.fail("score", RuntimeError("first"), "here")
-    stop.fail("write", RuntimeError("second"), "there")
-    for thread in threads:
-        thread.join(60)
-    assert sorted(ended) == ["lane", "room"]
-    assert stop.failure is not None and stop.failure.stage == "score" and stop.failure.place == "here"
-    with pytest.raises(Stopped):
-        lane.put(3)

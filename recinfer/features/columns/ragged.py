@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recinfer.errors import BadRowError, InputError
+from recinfer.errors import BadRowError, ConfigError, InputError
 
 Lengths = npt.NDArray[np.int64]
 
@@ -170,6 +170,13 @@ def _first_bad_value(rows: Ragged, values: pa.Array, kind: pa.DataType, name: st
     row = rows.row_of(low)
     wanted = "a whole number" if pa.types.is_integer(kind) else "a number"
     return BadRowError(f"column {name!r}: {values[low].as_py()!r} is not {wanted}", row=row)
+
+
+def bad_default(default: str, name: str, wanted: str) -> ConfigError:
+    """The error for a ``fg_encoded_default_value`` that its feature cannot hold."""
+    return ConfigError(
+        f"feature {name!r}: fg_encoded_default_value {default!r} is not {wanted}", "mend it in the feature config"
+    )
 
 
 def fill_empty(

@@ -54,7 +54,7 @@ def parse_sparse_sequence(column: pa.Array, name: str, delimiter: str, separator
     steps, steps_per_row = sequence_steps(column, name, delimiter)
     ids = step_values(steps, name, separator)
     values = to_numbers(_by_row(ids, steps_per_row), pa.int64(), name)
-    fill = default_ids(default, separator)
+    fill = default_ids(default, separator, name)
     values, key_lengths = fill_empty(values, ids.lengths, fill)
     if len(fill) and (steps_per_row == 0).any():
         values = _insert_steps(values, key_lengths, steps_per_row, fill)
@@ -76,7 +76,7 @@ def parse_dense_sequence(
     vectors = step_values(steps, name, separator)
     values = to_numbers(_by_row(vectors, steps_per_row), pa.float32(), name)
     check_dim(vectors.lengths, np.repeat(np.arange(len(steps_per_row)), steps_per_row), dim, name)
-    fill = default_vector(default, separator, dim)
+    fill = default_vector(default, separator, dim, name)
     values, _ = fill_empty(values, vectors.lengths, fill[0])
     steps_2d = np.ascontiguousarray(values, np.float32).reshape(-1, dim)
     if default:

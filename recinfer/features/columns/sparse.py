@@ -13,6 +13,7 @@ from recinfer.errors import BadRowError, InputError
 from recinfer.features.columns.ragged import (
     Lengths,
     Ragged,
+    bad_default,
     drop_empty,
     fill_empty,
     is_list,
@@ -44,13 +45,15 @@ def parse_sparse(column: pa.Array, name: str, separator: str, default: str) -> S
 
     Raises:
         BadRowError: a value is no whole number.
+        ConfigError: the default is none.
         InputError: the column has a type that cannot hold ids.
     """
+    fill = default_ids(default, separator, name)
     if pa.types.is_integer(column.type) and not column.null_count:
         return SparseColumn(column.to_numpy().astype(np.int64, copy=False), np.ones(len(column), np.int64))
     rows = ragged_values(column, name, separator)
     values = to_numbers(rows, pa.int64(), name)
-    values, lengths = fill_empty(values, rows.lengths, default_ids(default, separator))
+    values, lengths = fill_empty(values, rows.lengths, fill)
     return SparseColumn(values, lengths)
 
 
@@ -106,14 +109,20 @@ def split_pairs(rows: Ragged, name: str) -> tuple[npt.NDArray[np.int64], npt.NDA
     return keys, weights
 
 
-def default_ids(default: str, separator: str) -> npt.NDArray[np.int64]:
+def default_ids(default: str, separator: str, name: str) -> npt.NDArray[np.int64]:
     """The ids of a default value, [n]; none for ""."""
-    return np.array([int(piece) for piece in default.split(separator) if piece], np.int64)
+    try:
+        return np.array([int(piece) for piece in default.split(separator) if piece], np.int64)
+    except (ValueError, OverflowError):
+        raise bad_default(default, name, "a whole number, or several separated") from None
 
 
 def _default_pairs(default: str, separator: str, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     rows = split_strings(pa.array([default], pa.string()), separator)
-    return split_pairs(rows, name)
+    try:
+        return split_pairs(rows, name)
+    except BadRowError:
+        raise bad_default(default, name, "id:weight, or several separated") from None
 
 
 def check_range(column: SparseColumn, name: str, rows_of_table: int) -> None:

@@ -1,0 +1,58 @@
+"""Coarser tables: how far scores stray, and what a type cannot hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recinfer.errors import UsageError
+from recinfer.export import exporter
+from recinfer.export.parity import BOUNDS, default_bound
+from recinfer.export.quantize import TABLE_TYPES, table_type_name
+from recinfer.predict.export_scorer import ExportScorer
+from tests.export.test_scripted import largest
+from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
+
+
+def quantized_gap(model: str, table_type: str, folder: Path) -> float:
+    """Exports with tables of a type, and says how far its probabilities stray from the model's."""
+    # Rows of all types fill whole 16-bit words where dimensions are multiples of 8.
+    config = config_of(model, features=FEATURES.replace("embedding_dim: 4", "embedding_dim: 8"))
+    built, features = model_of(config)
+    rows = lambda: (make_table(100, 5), "made up")  # noqa: E731
+    bound = BOUNDS[table_type]
+    exporter.write_export(exporter.ExportJob(config, built, features, "", table_type, table_type, rows, bound), folder)
+    switches = json.loads((folder / "model_acc.json").read_text(encoding="utf-8"))
+    expected = {} if table_type == "FP32" else {"QUANT_EMB": table_type, "QUANT_EC_EMB": table_type}
+    assert switches == {"SPARSE_INT64": "1", **expected}
+    table = make_table(300, 9)
+    eager = exporter.ModelScorer(built, features, "", None).score(table)
+    return largest(eager.select(["probs"]), ExportScorer(folder, "").score(table).select(["probs"]))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS.keys() - {"multi_tower_din"}))
+def test_int8_tables_stay_within_their_bound(tmp_path: Path, model: str) -> None:
+    assert 0 < quantized_gap(model, "INT8", tmp_path / "export") <= BOUNDS["INT8"]
+
+
+def test_all_table_types_stay_within_their_bounds_and_coarser_ones_stray_further(tmp_path: Path) -> None:
+    gaps = {name: quantized_gap("multi_tower_din", name, tmp_path / name) for name in BOUNDS}
+    assert all(0 < gap <= BOUNDS[name] for name, gap in gaps.items() if name != "FP32")
+    assert gaps["FP32"] <= 1e-5
+    assert list(gaps) == ["FP32", "FP16", "INT8", "INT4", "INT2"] and list(gaps.values()) == sorted(gaps.values())
+
+
+def test_tables_that_a_type_cannot_hold_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"INT2 needs embedding dimensions.*history__genres_emb \(4\)"):
+        write_export_of("multi_tower_din", tmp_path / "export", quant_ec_emb="INT2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_table_types_by_name() -> None:
+    assert [table_type_name(name) for name in ("", "0", "off", "fp16", "INT8")] == ["FP32"] * 3 + ["FP16", "INT8"]
+    with pytest.raises(UsageError, match=r"'INT3' is unknown(.|\n)*FP32, FP16, INT8"):
+        table_type_name("INT3")
+    assert TABLE_TYPES.keys() == BOUNDS.keys()
+    assert default_bound(["FP32", "INT4"]) == BOUNDS["INT4"]
