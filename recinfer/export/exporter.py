@@ -13,6 +13,7 @@ import pyarrow as pa
 from torch import nn
 
 from recinfer.config.save import save_pipeline_config
+from recinfer.data.swap import exchange
 from recinfer.errors import OutputError
 from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
@@ -59,8 +60,7 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Pa
         OutputError: the folder holds something, or cannot be written.
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
-    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} exists and is not empty", "choose another --export_dir, or give --overwrite")
+    _check_target(folder, overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -77,6 +77,15 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Pa
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return report
+
+
+def _check_target(folder: Path, overwrite: bool) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not overwrite:
+        raise OutputError(f"{folder} exists and is not empty", "choose another --export_dir, or give --overwrite")
+    if not (folder / artifact.SCRIPTED).is_file():
+        raise OutputError(f"{folder} is no export, so --overwrite does not replace it", "choose another --export_dir")
 
 
 def _fill(job: ExportJob, work: Path) -> ParityReport:
@@ -117,13 +126,11 @@ def _switches(job: ExportJob) -> dict[str, str]:
 
 def _swap(work: Path, folder: Path) -> None:
     """Puts the finished folder under its name; an older export goes only when the new one is in place."""
-    if not folder.exists():
-        work.chmod(0o755)
-        work.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
-    folder.rename(old)
     work.chmod(0o755)
-    work.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    if not folder.exists():
+        work.rename(folder)
+    elif not exchange(work, folder):
+        old = work.with_name(f"{work.name}-old")
+        folder.rename(old)
+        work.rename(folder)
+        shutil.rmtree(old)

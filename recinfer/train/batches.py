@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ import torch
 from recinfer.data.parser import Parser, Tensors
 from recinfer.data.readers.base import Reader
 from recinfer.errors import ConfigError
+from recinfer.models.base import Task
 from recinfer.train.label_columns import GroupCodes, check_labels, check_number_columns, numbers
 from recinfer.train.prefetch import prefetch
 from recinfer.train.row_shuffle import emit_in_order, emit_shuffled
+from recinfer.train.task_columns import grouping_columns, label_columns
 
 READ_ROWS = 8192
 PREFETCHED = 4
@@ -119,6 +121,17 @@ class BatchSource:
         check_number_columns(reader.schema, numeric)
         self.units = reader.units()
         self.rows = sum(unit.rows for unit in self.units)
+
+    def reading(self, tasks: Sequence[Task]) -> BatchSource:
+        """The same batches with every label and grouping column that tasks name, itself if they are all there.
+
+        Raises:
+            InputError: a column is missing, or a label column does not hold numbers.
+        """
+        labels = tuple(dict.fromkeys([*self.options.labels, *label_columns(tasks)]))
+        groups = tuple(dict.fromkeys([*self.options.groups, *grouping_columns(tasks)]))
+        options = replace(self.options, labels=labels, groups=groups)
+        return self if options == self.options else BatchSource(self.reader, self.parser, options, self.seed)
 
     @property
     def batches_per_epoch(self) -> int:

@@ -55,6 +55,7 @@ def evaluate(
     limit = (eval_config.num_steps if eval_config is not None else 0) or None
     every = (eval_config.log_step_count_steps if eval_config is not None else 0) or 0
     metrics = Metrics(tasks, target)
+    source = source.reading(tasks)
     was_training = isinstance(model, nn.Module) and model.training
     if isinstance(model, nn.Module):
         model.eval()

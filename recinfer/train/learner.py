@@ -55,6 +55,7 @@ class Learner:
         self, model: Model, config: Any, settings: TrainSettings, group: dist.ProcessGroup, device: torch.device
     ) -> None:
         self.tasks: Sequence[Task] = model.tasks
+        self.training_tasks: Sequence[Task] = model.training_tasks
         self.settings, self.device = settings, device
         sparse = build_sparse_optimizer(config.sparse_optimizer, device.type)
         self.module = shard(ModelHolder(model.to(device)), sparse.fused_params, group, device)
@@ -99,7 +100,7 @@ class Learner:
         """The loss of a batch, its parts, and the predictions."""
         self.module.train()
         predictions = self.predict(batch.features)
-        loss, parts = total_loss(self.tasks, predictions, batch.labels, batch.weights)
+        loss, parts = total_loss(self.training_tasks, predictions, batch.labels, batch.weights, batch.groups)
         return loss, parts, predictions
 
     def backward(self, loss: torch.Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,13 @@ from torch.nn import functional
 
 from recinfer.data.parser import Tensors
 from recinfer.errors import BadRowError, ConfigError
-from recinfer.models.base import Task
+from recinfer.models.base import LOSS_PREFIX, Task
+from recinfer.train.ranking_losses import binary_focal, joint_ranking_calibration
+from recinfer.train.row_weights import row_weights, sample_weight, weighted_mean
+from recinfer.train.task_columns import rows_of
 
-SUPPORTED = ("binary_cross_entropy", "softmax_cross_entropy", "l2_loss")
+SUPPORTED = ("binary_cross_entropy", "binary_focal_loss", "softmax_cross_entropy", "jrc_loss", "l2_loss")
+SESSION = "session/"
 
 
 def check_losses(tasks: Sequence[Task]) -> None:
@@ -36,7 +40,9 @@ def _check_loss(kind: str | None, task: Task, where: str) -> None:
         raise ConfigError(f"loss `{kind}` is not supported: {where}", f"use one of {', '.join(SUPPORTED)}")
     if kind == "softmax_cross_entropy" and task.num_class < 2:
         raise ConfigError(f"softmax_cross_entropy with num_class {task.num_class}: {where}", "set num_class above 1")
-    if kind != "softmax_cross_entropy" and task.num_class > 1:
+    if kind == "jrc_loss" and task.num_class != 2:
+        raise ConfigError(f"jrc_loss with num_class {task.num_class}: {where}", "set num_class to 2")
+    if kind not in ("softmax_cross_entropy", "jrc_loss") and task.num_class > 1:
         raise ConfigError(f"{kind} with num_class {task.num_class}: {where}", "use softmax_cross_entropy")
 
 
@@ -50,9 +56,14 @@ def check_label_values(tasks: Sequence[Task], labels: Tensors) -> None:
         BadRowError: names column and value.
     """
     for task in tasks:
-        if task.label not in labels or not len(labels[task.label]) or "l2_loss" in task.loss_kinds:
+        if task.label not in labels or "l2_loss" in task.loss_kinds:
             continue
         label = labels[task.label]
+        rows = rows_of(task, labels)
+        if rows is not None:
+            label = label[rows]
+        if not len(label):
+            continue
         low, high = (float(value) for value in torch.aminmax(label))
         top = max(task.num_class - 1, 1)
         if low < 0 or high > top:
@@ -64,58 +75,83 @@ def check_label_values(tasks: Sequence[Task], labels: Tensors) -> None:
 
 
 def total_loss(
-    tasks: Sequence[Task], predictions: Tensors, labels: Tensors, weights: Tensors
+    tasks: Sequence[Task],
+    predictions: Tensors,
+    labels: Tensors,
+    weights: Tensors,
+    groups: Mapping[str, torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, Tensors]:
     """The loss that training minimises, and its parts.
 
-    Each part is the mean over the rows of loss times sample weight, the weights divided by their mean in the batch.
+    A task's part is the mean of its rows' losses by their weights. What the model adds under ``loss/`` counts as it is,
+    or, where it is [B], as its mean by the sample weights of the first task.
 
     Args:
+        tasks: those of training.
         predictions: what the model returned.
         labels: label column -> [B].
         weights: sample weight column -> float32 [B]; a task takes the one that it names, or else the only one.
+        groups: grouping column -> int64 [B], for losses within sessions.
 
     Returns:
-        The sum over tasks of part times task weight, a scalar; and the parts, keyed ``<loss>`` or ``<loss>_<task>``.
+        The sum over tasks of part times task weight, plus the model's own losses, a scalar; and the parts, keyed
+        ``<loss>``, ``<loss>_<task>`` or as the model calls its own.
     """
     parts: Tensors = {}
     total = torch.zeros((), device=next(iter(labels.values())).device)
     for task in tasks:
-        sample_weight = _sample_weight(task, weights)
+        weight = row_weights(task, labels, weights)
+        selected = {"label": labels[task.label], **_outputs(task, predictions), **_sessions(task, groups or {})}
+        rows = rows_of(task, labels)
+        if rows is not None:
+            selected = {name: tensor[rows] for name, tensor in selected.items()}
+            weight = None if weight is None else weight[rows]
         for loss in task.losses:
-            kind = loss.WhichOneof("loss")
-            rows = row_losses(loss, task, predictions, labels[task.label])
-            part = torch.mean(rows if sample_weight is None else rows * sample_weight)
-            parts[f"{kind}{task.suffix}"] = part.detach()
+            part = weighted_mean(row_losses(loss, task, selected), weight)
+            parts[f"{loss.WhichOneof('loss')}{task.suffix}"] = part.detach()
             total = total + part * task.weight
+    for key, value in predictions.items():
+        if key.startswith(LOSS_PREFIX):
+            own = value.float()
+            if own.dim():
+                own = weighted_mean(own, sample_weight(tasks[0], weights))
+            parts[key.removeprefix(LOSS_PREFIX)] = own.detach()
+            total = total + own
     return total, parts
 
 
-def row_losses(loss: Any, task: Task, predictions: Tensors, label: torch.Tensor) -> torch.Tensor:
+def _outputs(task: Task, predictions: Tensors) -> Tensors:
+    names = [f"{kind}{task.suffix}" for kind in ("logits", "y")]
+    return {name: predictions[name] for name in names if name in predictions}
+
+
+def _sessions(task: Task, groups: Mapping[str, torch.Tensor]) -> Tensors:
+    names = [loss.jrc_loss.session_name for loss in task.losses if loss.WhichOneof("loss") == "jrc_loss"]
+    return {f"{SESSION}{name}": groups[name] for name in names}
+
+
+def row_losses(loss: Any, task: Task, rows: Tensors) -> torch.Tensor:
     """A ``LossConfig`` message's loss of every row, float32 [B].
 
     ``label_smoothing: s`` moves a label's probability from 1 to ``1 - s + s / C`` and the others to ``s / C``,
     for C classes (two for the binary loss).
+
+    Args:
+        rows: the task's ``logits<suffix>`` or ``y<suffix>``, ``label`` [B], and session codes int64 [B], keyed
+            ``session/<column>``.
     """
+    label = rows["label"]
     kind = loss.WhichOneof("loss")
     if kind == "l2_loss":
-        return functional.mse_loss(predictions[f"y{task.suffix}"].float(), label.float(), reduction="none")
-    logits = predictions[f"logits{task.suffix}"].float()
-    smoothing = getattr(loss, kind).label_smoothing
+        return functional.mse_loss(rows[f"y{task.suffix}"].float(), label.float(), reduction="none")
+    logits = rows[f"logits{task.suffix}"].float()
+    message = getattr(loss, kind)
+    if kind == "jrc_loss":
+        return joint_ranking_calibration(logits, label, rows[f"{SESSION}{message.session_name}"], message.alpha)
+    if kind == "binary_focal_loss":
+        return binary_focal(logits, label, message.gamma, message.alpha)
     if kind == "softmax_cross_entropy":
+        smoothing = message.label_smoothing
         return functional.cross_entropy(logits, label.long(), reduction="none", label_smoothing=smoothing)
-    target = label.float() * (1 - smoothing) + smoothing / 2
+    target = label.float() * (1 - message.label_smoothing) + message.label_smoothing / 2
     return functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-
-
-def _sample_weight(task: Task, weights: Tensors) -> torch.Tensor | None:
-    if not weights:
-        return None
-    named = getattr(task, "sample_weight", "")
-    if not named and len(weights) > 1:
-        raise ConfigError(
-            f"data_config.sample_weight_fields names {len(weights)} columns, and a task does not say which is its own",
-            "name one column",
-        )
-    weight = weights[named] if named else next(iter(weights.values()))
-    return weight / torch.clamp(torch.mean(weight), min=1e-12)

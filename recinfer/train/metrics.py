@@ -17,6 +17,9 @@ from recinfer.errors import ConfigError
 from recinfer.models.base import Task
 from recinfer.train.batches import Batch
 from recinfer.train.ranking_metrics import GroupedAUC, NormalizedEntropy
+from recinfer.train.task_columns import grouping_columns, rows_of
+
+__all__ = ["Metrics", "NamedMetric", "build_metric", "grouping_columns"]
 
 GROUPED = ("grouped_auc",)
 TWO_CLASS = ("auc", "grouped_auc", "normalized_entropy")
@@ -34,6 +37,7 @@ class NamedMetric:
         label: label column.
         group: grouping column, "" for none.
         whole_labels: whether labels are classes instead of amounts.
+        task: what it is about.
         metric: a torchmetrics one, or one of :mod:`recinfer.train.ranking_metrics`.
     """
 
@@ -42,6 +46,7 @@ class NamedMetric:
     label: str
     group: str
     whole_labels: bool
+    task: Task
     metric: Any
 
     def update(self, predictions: Tensors, batch: Batch) -> None:
@@ -50,7 +55,11 @@ class NamedMetric:
         arguments = [predictions[self.score].detach().float(), label.long() if self.whole_labels else label.float()]
         if self.group:
             arguments.append(batch.groups[self.group])
-        self.metric.update(*arguments)
+        rows = rows_of(self.task, batch.labels)
+        if rows is not None:
+            arguments = [argument[rows] for argument in arguments]
+        if len(arguments[0]):
+            self.metric.update(*arguments)
 
     def compute(self) -> float:
         """The value so far; NaN where it is not defined, as AUC is not with a single label."""
@@ -85,13 +94,6 @@ class Metrics:
         return {metric.name: metric.compute() for metric in self.metrics}
 
 
-def grouping_columns(tasks: Sequence[Task]) -> tuple[str, ...]:
-    """The columns that the tasks' grouped metrics group by."""
-    metrics = [config for task in tasks for config in task.metrics]
-    keys = [config.grouped_auc.grouping_key for config in metrics if config.HasField("grouped_auc")]
-    return tuple(dict.fromkeys(keys))
-
-
 def build_metric(config: Any, task: Task, device: torch.device | None = None) -> NamedMetric:
     """The metric of a ``MetricConfig`` or ``TrainMetricConfig`` message.
 
@@ -116,6 +118,7 @@ def build_metric(config: Any, task: Task, device: torch.device | None = None) ->
         label=task.label,
         group=message.grouping_key if kind in GROUPED else "",
         whole_labels=kind not in REGRESSION,
+        task=task,
         metric=metric.to(device) if device is not None and isinstance(metric, torch.nn.Module) else metric,
     )
 

@@ -55,8 +55,12 @@ def train(
     """
     target = device or torch.device("cpu")
     settings = read_settings(config.train_config)
-    check_losses(model.tasks)
+    if config.model_config.use_pareto_loss_weight:
+        raise ConfigError("`use_pareto_loss_weight` is not supported: model_config", "set `weight` in the task towers")
+    check_losses(model.training_tasks)
     Metrics(model.tasks)
+    train_source = train_source.reading(model.training_tasks)
+    eval_source = eval_source.reading(model.tasks) if eval_source is not None else None
     if train_source.batches_per_epoch == 0:
         raise InputError("the training input has no rows, or fewer than a batch with drop_remainder")
     folder = _model_folder(model_dir or config.model_dir)

@@ -131,17 +131,35 @@ def job_of(model: str, **changes: Any) -> exporter.ExportJob:
     return exporter.ExportJob(config_of(model), built, features, "", "FP32", "FP32", rows, 1e-4, **changes)
 
 
-def test_a_folder_that_holds_something_is_refused_and_replaced_only_on_demand(tmp_path: Path) -> None:
+def test_an_export_is_replaced_only_on_demand(tmp_path: Path) -> None:
     target = tmp_path / "export"
-    target.mkdir()
+    exporter.write_export(job_of("multi_tower"), target)
     (target / "notes").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match=r"exists and is not empty(.|\n)*--overwrite"):
         exporter.write_export(job_of("multi_tower"), target)
-    assert [path.name for path in target.iterdir()] == ["notes"]
     exporter.write_export(job_of("multi_tower"), target, overwrite=True)
     assert {path.name for path in target.iterdir()} == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     load_scorer(target)
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="is no export"):
+        exporter.write_export(job_of("multi_tower"), tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_an_export_is_replaced_where_folders_cannot_be_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "export"
+    exporter.write_export(job_of("multi_tower"), target)
+    (target / "notes").write_text("mine", encoding="utf-8")
+    monkeypatch.setattr(exporter, "exchange", lambda first, second: False)
+    exporter.write_export(job_of("multi_tower"), target, overwrite=True)
+    assert {path.name for path in target.iterdir()} == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:

@@ -159,13 +159,25 @@ def test_progress(run: Run) -> None:
     assert seen[-1].rows_per_second > 0 and seen[-1].eta_seconds == 0
 
 
-def test_a_failing_look_at_progress_stops_the_run(run: Run) -> None:
-    def fail(snapshot: Any) -> None:
+def test_ctrl_c_stops_the_run_and_the_same_call_goes_on(
+    run: Run, scorer: Scorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pressed = threading.Event()
+    inner = scorer.score_tensors
+
+    def score_tensors(tensors: Any, rows: int, positions: Any = None) -> Any:
+        pressed.wait(60)
+        return inner(tensors, rows, positions)
+
+    def look(snapshot: Any) -> None:
+        pressed.set()
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(scorer, "score_tensors", score_tensors)
     with pytest.raises(KeyboardInterrupt):
-        run(on_progress=fail)
+        run(on_progress=look)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("read-", "score-", "write-"))]
+    assert len(list((tmp_path / "out").glob("part-*"))) < 8
     summary, folder = run()
     assert summary.rows_out == ROWS and verify(folder).complete
 

@@ -1,0 +1,58 @@
+"""How much each row counts in a loss."""
+
+from __future__ import annotations
+
+import torch
+
+from recinfer.data.parser import Tensors
+from recinfer.errors import ConfigError
+from recinfer.models.base import Task
+
+
+def row_weights(task: Task, labels: Tensors, weights: Tensors) -> torch.Tensor | None:
+    """The weight of each row in a task's loss: its sample weight, times the factor of the task's space.
+
+    Args:
+        labels: label column -> [B].
+        weights: sample weight column -> float32 [B].
+
+    Returns:
+        float32 [B], or None where all rows count alike.
+
+    Raises:
+        ConfigError: the task's sample weight is not among the weights, or could be any of several.
+    """
+    weight = sample_weight(task, weights)
+    if not task.task_space:
+        return weight
+    inside = labels[task.task_space] > 0
+    factor = torch.where(inside, task.in_task_space_weight, task.out_task_space_weight).float()
+    return factor if weight is None else weight * factor
+
+
+def sample_weight(task: Task, weights: Tensors) -> torch.Tensor | None:
+    """The sample weights that a task names, or else the only ones, float32 [B]; None without any.
+
+    Raises:
+        ConfigError: the named ones are missing, or there are several and the task names none.
+    """
+    if task.sample_weight:
+        if task.sample_weight not in weights:
+            raise ConfigError(
+                f"tower {task.name!r} weighs rows by {task.sample_weight!r}, which is no sample weight",
+                "name the column in data_config.sample_weight_fields",
+            )
+        return weights[task.sample_weight]
+    if len(weights) > 1:
+        raise ConfigError(
+            f"data_config.sample_weight_fields names {len(weights)} columns, and a task does not say which is its own",
+            "name one column",
+        )
+    return next(iter(weights.values()), None)
+
+
+def weighted_mean(rows: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """The mean of ``rows`` [B] by ``weight`` [B], a scalar; 0 where there are no rows or all weights are 0."""
+    if weight is None:
+        return torch.sum(rows) / max(len(rows), 1)
+    return torch.sum(rows * weight) / torch.clamp(torch.sum(weight), min=1e-12)
