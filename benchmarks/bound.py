@@ -228,7 +228,9 @@ def _summary(tried: dict[str, dict[str, Spent]], flop: float, threads: int, cloc
     return {
         "rows_per_second": threads / sum(best.values()),
         "microseconds_per_row": {stage: spent * 1e6 for stage, spent in best.items()},
-        "ways": {stage: {way: spent * 1e6 for way, spent in ways.items()} for stage, ways in each.items() if "" not in ways},
+        "ways": {
+            stage: {way: spent * 1e6 for way, spent in ways.items()} for stage, ways in each.items() if "" not in ways
+        },
         "gflop_per_second": flop / best["multiply"] / 1e9,
     }
 

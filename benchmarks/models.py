@@ -43,7 +43,10 @@ def deepfm_config(scale: int = 1) -> str:
     dense = [f"dense_{number}" for number in range(make_criteo.DENSE_COLUMNS)]
     features = [_raw(name) for name in dense]
     features += [_id(name, size) for name, size in zip(ids, make_criteo.vocabularies(scale), strict=True)]
-    return HEAD + "\n".join(features) + f"""
+    return (
+        HEAD
+        + "\n".join(features)
+        + f"""
 model_config {{
   {_group("deep", [*dense, *ids], "DEEP")}
   {_group("fm", ids, "DEEP")}
@@ -54,6 +57,7 @@ model_config {{
   losses {{ binary_cross_entropy {{}} }}
 }}
 """
+    )
 
 
 def din_config(scale: int = 1) -> str:
@@ -65,7 +69,10 @@ def din_config(scale: int = 1) -> str:
     features += [_id(name, size) for name, size in users.items()]
     features += [_id(name, size, f"{name}_emb") for name, size in items.items()]
     features += [_id(f"hist_{name}", size, f"{name}_emb", sequence=True) for name, size in items.items()]
-    return HEAD + "\n".join(features) + f"""
+    return (
+        HEAD
+        + "\n".join(features)
+        + f"""
 model_config {{
   {_group("deep", [*dense, *users, *items], "DEEP")}
   {_group("history", [*items, *(f"hist_{name}" for name in items)], "SEQUENCE")}
@@ -77,6 +84,7 @@ model_config {{
   losses {{ binary_cross_entropy {{}} }}
 }}
 """
+    )
 
 
 BENCHMARKS = {

@@ -26,7 +26,9 @@ class PaddedDIN(nn.Module):
         self.dense = [f"dense_{number}" for number in range(make_sequences.DENSE_COLUMNS)]
         self.ids = [*make_sequences.USER_COLUMNS, *make_sequences.ITEM_COLUMNS]
         self.items = list(make_sequences.ITEM_COLUMNS)
-        self.tables = nn.ModuleDict({name: nn.Embedding.from_pretrained(bags[f"{name}_emb"].weight) for name in self.ids})
+        self.tables = nn.ModuleDict(
+            {name: nn.Embedding.from_pretrained(bags[f"{name}_emb"].weight) for name in self.ids}
+        )
         self.step_tables = nn.ModuleDict(
             {name: nn.Embedding.from_pretrained(steps[f"{name}_emb"].weight) for name in self.items}
         )

@@ -166,9 +166,7 @@ def main() -> None:
     model = load(given.model, given.export)
     with tempfile.TemporaryDirectory() as folder:
         if given.tune:
-            tried = tune(
-                given.model, model, given.input, Path(folder), given.seconds or 3.0, BATCH_SIZES[given.model]
-            )
+            tried = tune(given.model, model, given.input, Path(folder), given.seconds or 3.0, BATCH_SIZES[given.model])
             print(json.dumps({"best": tried[0], "tried": tried}))
         else:
             setting = Setting(given.batch_size, given.workers, given.threads)
