@@ -72,7 +72,8 @@ class Lane(Generic[T]):
     """
 
     def __init__(self, stop: StopFlag, producers: int) -> None:
-        self._queue: queue.SimpleQueue[T] = queue.SimpleQueue()
+        # None marks the end: it wakes a consumer at once, which leaves it for the next one.
+        self._queue: queue.SimpleQueue[T | None] = queue.SimpleQueue()
         self._stop = stop
         self._lock = threading.Lock()
         self._open = producers
@@ -86,19 +87,20 @@ class Lane(Generic[T]):
         """Says that one producer is done."""
         with self._lock:
             self._open -= 1
+            if self._open == 0:
+                self._queue.put(None)
 
     def get(self) -> T | None:
         """The next item, or None after the last."""
         while True:
             self._stop.check()
             try:
-                return self._queue.get(timeout=POLL_SECONDS)
+                item = self._queue.get(timeout=POLL_SECONDS)
             except queue.Empty:
-                if self._open <= 0 and self._queue.empty():
-                    return None
-
-    def __len__(self) -> int:
-        return self._queue.qsize()
+                continue
+            if item is None:
+                self._queue.put(None)
+            return item
 
 
 class InFlight:
