@@ -2,8 +2,8 @@
 
 Usage: python -m benchmarks.bound --model deepfm --input FOLDER
 
-The bound assumes that the four overlap perfectly on all cores, and that parsing, slicing, activations, the factorization
-machine, softmaxes and Python take no time at all.
+The bound assumes that the four overlap perfectly on all cores, and that parsing, slicing, activations, the
+factorization machine, softmaxes and Python take no time at all.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Lookup:
 
 def lookups(name: str, table: pa.Table) -> list[Lookup]:
     """Everything that the model looks up, feature by feature."""
-    _, features, model = models.build(name, scale=1_000_000)
+    _, features, _ = models.build(name, scale=1_000_000)
     pooled = [feature for feature in features if feature.is_sparse and not feature.is_sequence]
     if name == "din":
         # Candidates are looked up twice: for the tower, and as the query of the attention.
@@ -189,10 +189,10 @@ def gather_batched(found: Sequence[Lookup], tables: Sequence[torch.Tensor], rows
 def measure(name: str, source: Path, seconds: float, threads: int) -> dict[str, Any]:
     """Microseconds that a thread spends on a row, per stage, while ``threads`` of them run the same stage.
 
-    ``rows_per_second`` is by the clock; ``cpu`` holds the same of the processor's time, which a busy machine disturbs less.
+    ``rows_per_second`` is by the clock; ``cpu`` holds the same of the processor's time, which noise disturbs less.
     """
     torch.set_num_threads(1)
-    config, features, _ = models.build(name, scale=1_000_000)
+    _, features, _ = models.build(name, scale=1_000_000)
     columns = [feature.name for feature in features] + ["row_id"]
     table = next(pq.ParquetFile(sorted(source.glob("*.parquet"))[0]).iter_batches(SAMPLE_ROWS, columns=columns))
     found = lookups(name, pa.Table.from_batches([table]))

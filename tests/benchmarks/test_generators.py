@@ -50,7 +50,7 @@ def test_criteo_columns_types_and_ids_inside_their_tables() -> None:
 def test_ranks_follow_zipf() -> None:
     ids = make_criteo.zipf_ids(np.random.default_rng(0), 200_000, 1000)
     counts = np.sort(np.bincount(ids, minlength=1000))[::-1]
-    # Under Zipf's law with exponent 1, rank 1 comes twice as often as ranks 2 to 3, and so on: equal shares per doubling.
+    # Under Zipf's law with exponent 1, each doubling of the rank has an equal share.
     shares = [counts[2**k - 1 : 2 ** (k + 1) - 1].sum() for k in range(9)]
     assert max(shares) < 1.3 * min(shares)
 
