@@ -9,6 +9,7 @@ factorization machine, softmaxes and Python take no time at all.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import tempfile
@@ -115,7 +116,7 @@ class Lookup:
 
 def lookups(name: str, table: pa.Table) -> list[Lookup]:
     """Everything that the model looks up, feature by feature."""
-    _, features, _ = models.build(name, scale=1_000_000)
+    features = models.build(name, scale=1_000_000)[1]
     pooled = [feature for feature in features if feature.is_sparse and not feature.is_sequence]
     if name == "din":
         # Candidates are looked up twice: for the tower, and as the query of the attention.
@@ -189,10 +190,11 @@ def gather_batched(found: Sequence[Lookup], tables: Sequence[torch.Tensor], rows
 def measure(name: str, source: Path, seconds: float, threads: int) -> dict[str, Any]:
     """Microseconds that a thread spends on a row, per stage, while ``threads`` of them run the same stage.
 
-    ``rows_per_second`` is by the clock; ``cpu`` holds the same of the processor's time, which noise disturbs less.
+    ``rows_per_second`` is by the clock; ``cpu`` holds the same of the processor's time, which a busy machine disturbs
+    less.
     """
     torch.set_num_threads(1)
-    _, features, _ = models.build(name, scale=1_000_000)
+    features = models.build(name, scale=1_000_000)[1]
     columns = [feature.name for feature in features] + ["row_id"]
     table = next(pq.ParquetFile(sorted(source.glob("*.parquet"))[0]).iter_batches(SAMPLE_ROWS, columns=columns))
     found = lookups(name, pa.Table.from_batches([table]))
@@ -212,7 +214,7 @@ def measure(name: str, source: Path, seconds: float, threads: int) -> dict[str, 
                 "fbgemm": timed(lambda: gather_batched(found, weights, rows)),
             },
             "multiply": {
-                str(size): timed(lambda size=size: multiply(products(name, steps), size)) for size in CHUNK_ROWS[name]
+                str(size): timed(functools.partial(multiply, products(name, steps), size)) for size in CHUNK_ROWS[name]
             },
             "write": {"": timed(lambda: write(Path(folder)))},
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, cast  # noqa: UP035
+from typing import Any, Dict, cast  # noqa: UP035
 
 import torch
 from torch import nn
@@ -20,7 +20,8 @@ class PaddedDIN(nn.Module):
 
     def __init__(self, model: MultiTowerDIN) -> None:
         super().__init__()
-        group = model.embedding_group
+        # Submodules are looked up by the names that checkpoints use, which no type checker knows.
+        group: Any = model.embedding_group
         bags = group.emb_impls["__BASE__"].ebc.embedding_bags
         steps = group.seq_emb_impls["__BASE__"].ec_dict["16"].embeddings
         self.dense = [f"dense_{number}" for number in range(make_sequences.DENSE_COLUMNS)]
@@ -32,7 +33,7 @@ class PaddedDIN(nn.Module):
         self.step_tables = nn.ModuleDict(
             {name: nn.Embedding.from_pretrained(steps[f"{name}_emb"].weight) for name in self.items}
         )
-        din = model.din_towers[0]
+        din: Any = model.din_towers[0]
         self.tower = _plain(model.towers["deep"])
         self.attention = nn.Sequential(*_plain(din.mlp), din.linear)
         self.final = nn.Sequential(*_plain(model.final_mlp), model.output_mlp)
@@ -66,6 +67,6 @@ def script(model: MultiTowerDIN) -> torch.jit.ScriptModule:
     return cast("torch.jit.ScriptModule", torch.jit.script(PaddedDIN(model).eval()))
 
 
-def _plain(mlp: nn.Module) -> nn.Sequential:
+def _plain(mlp: Any) -> nn.Sequential:
     """The layers of an MLP, one after the other."""
     return nn.Sequential(*(layer for perceptron in mlp.layers for layer in perceptron))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,9 @@ class Contest:
     def recinfer(self, rows: int | None = None) -> Result:
         """One run with default settings; of another table where ``rows`` are given."""
         table = self.table if rows is None else self._table(rows)
-        output = self.folder / f"output-{self.model}"
-        return run_module("benchmarks.recinfer_run", "--export", self.export, "--input", table, "--output", output)
+        # A folder of its own: two contests may share data and exports.
+        with tempfile.TemporaryDirectory(prefix="output-", dir=self.folder) as output:
+            return run_module("benchmarks.recinfer_run", "--export", self.export, "--input", table, "--output", output)
 
     def plain(self) -> Result:
         """The plain loop at its best."""
@@ -161,7 +163,7 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(models.BENCHMARKS), default="deepfm")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=Path("benchmark-data"))
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/data"))
     parser.add_argument("--tune-seconds", type=float, default=3.0, help="per setting of the plain loop")
     parser.add_argument("--scaling", action="store_true", help="also 0.5 to 4 million rows (DeepFM)")
     parser.add_argument("--json", type=Path, help="write all runs here")

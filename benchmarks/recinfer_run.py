@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shutil
 import time
 from pathlib import Path
 
@@ -27,7 +26,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--batch-size", type=int)
     given = parser.parse_args()
-    shutil.rmtree(given.output, ignore_errors=True)
 
     from recinfer.main.prediction import prepare_prediction
     from recinfer.predict.job import PredictOptions, run

@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=sorted(models.BENCHMARKS), default="deepfm")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=Path("benchmark-data"))
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/data"))
     given = parser.parse_args()
     folder = given.folder.resolve()
     export = models.export(given.model, folder / f"export-{given.model}")
@@ -44,7 +45,8 @@ def main() -> None:
     times: dict[str, list[float]] = {"recinfer --help": [], "command to first batch": []}
     for _ in range(given.rounds):
         times["recinfer --help"].append(help_seconds())
-        times["command to first batch"].append(first_batch_seconds(export, table, folder / "output-startup"))
+        with tempfile.TemporaryDirectory(prefix="output-", dir=folder) as output:
+            times["command to first batch"].append(first_batch_seconds(export, table, Path(output)))
     print(f"{given.model}, on {json.dumps(machine())}\n")
     rows = [[name, f"{median(each):.2f}", f"{spread(each):.0%}"] for name, each in times.items()]
     print(markdown(["", "seconds", "spread"], rows))

@@ -17,7 +17,7 @@ from recinfer.data.claim import previous_plan
 from recinfer.data.layout import Layout
 from recinfer.data.plan_difference import plan_differences
 from recinfer.predict.flow import Item
-from recinfer.predict.job import IN_FLIGHT_BYTES
+from recinfer.predict.job import in_flight_bytes
 
 if TYPE_CHECKING:
     from recinfer.predict.job import PredictOptions, Prepared
@@ -125,7 +125,7 @@ def _output_state(prepared: Prepared, output: str, options: PredictOptions) -> s
 def _in_flight_bytes(prepared: Prepared) -> int:
     """What rows on their way take at most: batches as read up to the limit, and as much again parsed and decoded."""
     row = prepared.sample.nbytes / max(prepared.sample.num_rows, 1)
-    return int(2 * min(IN_FLIGHT_BYTES, prepared.plan.rows * row))
+    return int(2 * min(in_flight_bytes(prepared), prepared.plan.rows * row))
 
 
 def _resident_bytes() -> int:

@@ -53,8 +53,8 @@ def _from_export(folder: Path) -> Scorer:
     from recinfer.predict.export_scorer import ExportScorer
     from recinfer.predict.manifest_check import check_files
 
-    check_files(folder)
-    return ExportScorer(folder, fingerprint(folder / SCRIPTED))
+    verified = check_files(folder)
+    return ExportScorer(folder, verified.get(SCRIPTED) or fingerprint(folder / SCRIPTED))
 
 
 def _from_weights(config_path: Path, weights: Path) -> Scorer:

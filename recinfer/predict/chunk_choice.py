@@ -6,20 +6,23 @@ import statistics
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import torch
 
 from recinfer.data.batch import Chunking
 from recinfer.predict.scorer import DEFAULT_ROWS, DEFAULT_STEPS, Scorer
 
-ROWS = (512, 1024, 2048, 4096)
+ROWS = (512, 1024, 2048)
 STEPS = (750, 1500, 3000)
 
 # A candidate must beat the default by this factor: less is noise on a shared machine.
 MARGIN = 1.1
 
-# One round over the candidates; stop starting new ones after this many seconds.
-BUDGET_SECONDS = 1.0
+# Rows that are scored per candidate and round: a few of the largest chunks, so that the choice takes a second.
+MEASURED_ROWS = 4096
+MEASURED_STEPS = 4 * STEPS[-1]
+ROUNDS = 3
 
 
 def choose_chunking(scorer: Scorer, sample: pa.RecordBatch) -> Chunking:
@@ -51,17 +54,25 @@ def _candidates(scorer: Scorer, rows: int) -> list[Chunking]:
 
 
 def _measure(scorer: Scorer, sample: pa.RecordBatch, candidates: Sequence[Chunking]) -> dict[Chunking, float]:
-    tensors = scorer.parser(sample)
+    rows = _measured_rows(scorer, sample)
+    tensors = scorer.parser(sample.slice(0, rows))
     times: dict[Chunking, list[float]] = {candidate: [] for candidate in candidates}
-    began = time.perf_counter()
-    # Interleaved rounds, so that a slow moment of the machine touches all candidates alike; the first one warms up.
-    for round_number in range(4):
-        if round_number > 1 and time.perf_counter() - began > BUDGET_SECONDS:
-            break
+    # Interleaved rounds of this thread's own processor time: another job on the machine then does not decide for us.
+    # The first round warms up.
+    for round_number in range(ROUNDS):
         for candidate in candidates:
             scorer.chunking = candidate
-            start = time.perf_counter()
-            scorer.score_tensors(tensors, sample.num_rows)
+            start = time.thread_time()
+            scorer.score_tensors(tensors, rows)
             if round_number:
-                times[candidate].append(time.perf_counter() - start)
+                times[candidate].append(time.thread_time() - start)
     return {candidate: statistics.median(spent) for candidate, spent in times.items()}
+
+
+def _measured_rows(scorer: Scorer, sample: pa.RecordBatch) -> int:
+    """Rows of the sample that are scored: limited in rows, and in steps where there are sequences."""
+    rows = min(sample.num_rows, MEASURED_ROWS)
+    steps = scorer.row_steps(scorer.parser(sample.slice(0, rows)))
+    if steps is None:
+        return rows
+    return max(int(np.searchsorted(np.cumsum(steps), MEASURED_STEPS)), 1)

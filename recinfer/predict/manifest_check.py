@@ -11,15 +11,18 @@ from recinfer.errors import ModelError
 MANIFEST = "recinfer.json"
 
 
-def check_files(folder: Path) -> None:
+def check_files(folder: Path) -> dict[str, str]:
     """Refuses an export whose files are not those that were exported; folders of the reference have no manifest.
+
+    Returns:
+        The SHA-256 of each file, by relative path; empty without a manifest.
 
     Raises:
         ModelError: a file is missing or changed, or the manifest does not parse.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        return
+        return {}
     try:
         listed: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8"))["sha256"])
     except (ValueError, KeyError, TypeError) as error:
@@ -32,3 +35,4 @@ def check_files(folder: Path) -> None:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != expected:
             raise ModelError(f"{file} is not the file that was exported: its SHA-256 differs", "export the model again")
+    return listed

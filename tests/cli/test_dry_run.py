@@ -28,7 +28,7 @@ def test_shows_the_plan_and_the_first_rows(
         "predict", *given, "--dry-run", "--predict_output_path", tmp_path / "out", "--reserved_columns", "code"
     )
     assert result.exit_code == 0, result.stderr
-    for said in ("300 rows in 1 unit", "would be made", "probs: float", "code: string", "2 threads", "MiB at most"):
+    for said in ("300 rows in 1 unit", "would be made", "probs: float", "code: string", "2 threads", "iB at most"):
         assert said in result.stdout, said
     table = pq.read_table(rows)
     expected = recinfer.load_scorer(exported("deepfm")).score(table)

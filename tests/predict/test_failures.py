@@ -210,7 +210,7 @@ def test_a_failure_reaches_stages_that_wait_for_room(
     run: Run, scorer: Scorer, marked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With room for one batch only, the reader waits while others fail."""
-    monkeypatch.setattr(job, "IN_FLIGHT_BYTES", 1)
+    monkeypatch.setattr(job, "in_flight_bytes", lambda prepared: 1)
     options = {"input_path": marked, "reserved_columns": RESERVED, "predict_threads": 3}
     for _, arm in STAGES.values():
         with pytest.MonkeyPatch.context() as failing:
@@ -224,7 +224,7 @@ def test_a_failure_reaches_stages_that_wait_for_room(
 
 def test_bytes_in_flight_stay_within_their_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     free, _ = run("free")
-    monkeypatch.setattr(job, "IN_FLIGHT_BYTES", 1)
+    monkeypatch.setattr(job, "in_flight_bytes", lambda prepared: 1)
     tight, _ = run("tight")
     assert tight.peak_in_flight_bytes < free.peak_in_flight_bytes
 

@@ -83,7 +83,9 @@ def test_every_parameter_learns(name: str, shared: Path, tmp_path: Path) -> None
                 learner.backward(loss)
         after = dict(learner.module.named_parameters())
         learned = {key for key, old in before.items() if not torch.equal(old, after[key].detach())}
-    assert learned == {key for key, parameter in after.items() if parameter.requires_grad}
+    # The last bias of an attention shifts all scores alike, which its softmax does not see: it may or may not move.
+    moves = {key for key, parameter in after.items() if parameter.requires_grad and not key.endswith(".linear.bias")}
+    assert {key for key in learned if not key.endswith(".linear.bias")} == moves
     assert OWN_LOSSES.get(name, set()) <= set(parts)
     names = {task.name for task in model.training_tasks}
     assert all(any(part.endswith(f"_{task}") for part in parts) for task in names)
