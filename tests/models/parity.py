@@ -19,7 +19,7 @@ from tests.synthetic import make_table
 
 TOLERANCE = 1e-5
 
-# The last bias of an attention shifts all scores of a row alike; a softmax does not see it, so its gradient is rounding.
+# The last bias of an attention shifts all scores of a row alike; a softmax does not see it: its gradient is rounding.
 SHIFT = ".linear.bias"
 
 
