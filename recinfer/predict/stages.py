@@ -136,7 +136,7 @@ def write_stage(work: Work, into: Lane[Item], at: Place) -> None:
     try:
         while (item := into.get()) is not None:
             at(item.place)
-            writer = open_units.setdefault(item.unit.index, UnitWriter(work, item.unit))
+            writer = open_units.setdefault(item.unit.index, UnitWriter(work, item.unit, at))
             with clock.work(f"writing {item.place}"):
                 if writer.add(item):
                     del open_units[item.unit.index]
@@ -148,8 +148,9 @@ def write_stage(work: Work, into: Lane[Item], at: Place) -> None:
 class UnitWriter:
     """Puts the batches of one unit back into order."""
 
-    def __init__(self, work: Work, unit: Unit) -> None:
+    def __init__(self, work: Work, unit: Unit, at: Place) -> None:
         self._work = work
+        self._at = at
         self._unit = unit
         self._attempt: Attempt | None = None
         self._waiting: dict[int, Item] = {}
@@ -162,6 +163,8 @@ class UnitWriter:
         self._waiting[item.number] = item
         while (ready := self._waiting.pop(self._next, None)) is not None:
             self._next += 1
+            # Not the batch that came, but the one that is written now: others may have waited for it.
+            self._at(ready.place)
             if ready.batch is None:
                 self._publish()
                 return True
