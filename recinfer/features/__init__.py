@@ -74,14 +74,16 @@ def _members(kind: str, message: Any) -> list[tuple[str, Any, SequenceSpec | Non
             (str(m.WhichOneof("feature")), getattr(m, str(m.WhichOneof("feature"))), spec) for m in message.features
         ]
     if kind.startswith("sequence_"):
-        return [(_plain_kind(kind), message, SequenceSpec(None, message.sequence_delim, message.sequence_length))]
+        return [
+            (
+                kind.removeprefix("sequence_"),
+                message,
+                SequenceSpec(None, message.sequence_delim, message.sequence_length),
+            )
+        ]
     if getattr(message, "tokens_as_sequence", False):
         return [(kind, message, SequenceSpec(None, message.sequence_delim, message.sequence_length))]
     return [(kind, message, None)]
-
-
-def _plain_kind(kind: str) -> str:
-    return kind.removeprefix("sequence_")
 
 
 def _sized(feature: Feature, table_rows: Mapping[str, int]) -> Feature:

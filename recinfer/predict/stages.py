@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 import torch
 
@@ -191,8 +190,3 @@ class UnitWriter:
             self._attempt.quarantine(unreadable)
         self._attempt.publish()
         self._work.progress.add_unit()
-
-
-def keep_rows(batch: pa.RecordBatch, kept: np.ndarray | None) -> pa.RecordBatch:
-    """The rows of a batch that parsed."""
-    return batch if kept is None else batch.take(pa.array(kept))

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 from torchrec.optim.keyed import KeyedOptimizer
 
+from recinfer.data.files import sync_folder
 from recinfer.errors import ModelError, OutputError
 from recinfer.train.checkpoint_fit import check_fit
 from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest
-from recinfer.train.checkpoint_storage import read_index, read_tensors, sync_folder, write_tensors
+from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
 from recinfer.train.optimizer_state import load_optimizer_state, optimizer_state
 from recinfer.train.optimizers import DenseOptimizer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
 from torch.distributed.checkpoint.planner import ReadItem
 
+from recinfer.data.files import sync_folder
 from recinfer.errors import ModelError, OutputError
 from recinfer.train.metadata_unpickler import read_metadata
 
@@ -101,15 +101,6 @@ def write_tensors(folder: Path, state: dict[str, Any]) -> None:
     except (Exception, CheckpointException) as error:
         reason = _reason(error)
         raise OutputError(f"the checkpoint {folder} cannot be written: {reason}", "choose another model_dir") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Flushes a folder's list of files to the disk, so that names survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:
