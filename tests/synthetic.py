@@ -133,7 +133,7 @@ def model_of(config: Any, seed: int = 0) -> tuple[Model, list[Feature]]:
     return model, used_features(config, features)
 
 
-def write_export_of(model: str, folder: Path, **changes: Any) -> Path:
+def write_export_of(model: str, folder: Path, /, **changes: Any) -> Path:
     """An export of one of :data:`MODELS` with random parameters; ``changes`` replace fields of the job."""
     config = config_of(model)
     built, features = model_of(config)

@@ -12,7 +12,7 @@ from recinfer.cli.output import count, print_json, size, table
 from recinfer.cli.run import Command
 
 if TYPE_CHECKING:
-    from recinfer.export.parity import ParityReport
+    from recinfer.export.exporter import ExportReport
 
 
 @click.command(cls=Command, when_stopped="nothing is left behind")
@@ -49,9 +49,17 @@ if TYPE_CHECKING:
     metavar="X",
     help="Largest difference of a probability that is accepted. Default: by table type, 1e-4 for FP32.",
 )
+@click.option(
+    "--fold-mib",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=32,
+    show_default=True,
+    help="Memory for small tables multiplied into the layers that read them; 0 for none.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
 @config_edits
-@as_json("the parity report")
+@as_json("the report")
 def export(pipeline_config: str, export_dir: str, as_json: bool, **settings: Any) -> None:
     """Export a checkpoint as a folder that scores without this package's model code.
 
@@ -67,18 +75,22 @@ def export(pipeline_config: str, export_dir: str, as_json: bool, **settings: Any
         _print_report(report, Path(export_dir))
 
 
-def _print_report(report: ParityReport, folder: Path) -> None:
+def _print_report(report: ExportReport, folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sizes = [path.stat().st_size for path in files]
     click.echo(f"done: {folder}, {count(len(files), 'file')}, {size(sum(sizes))}")
     names = [path.relative_to(folder).as_posix() for path in files]
     click.echo(table(["file", "size"], [(name, size(each)) for name, each in zip(names, sizes, strict=True)]))
-    click.echo(f"parity: scores of {count(report.rows, 'row')} of {report.source}, model against export")
-    rows = [(name, difference.largest, difference.mean) for name, difference in report.differences.items()]
+    if report.folded.features:
+        features, layers = count(len(report.folded.features), "small table"), count(len(report.folded.layers), "layer")
+        click.echo(f"folded: {features} into {layers}, {size(report.folded.bytes)}")
+    parity = report.parity
+    click.echo(f"parity: scores of {count(parity.rows, 'row')} of {parity.source}, model against export")
+    rows = [(name, difference.largest, difference.mean) for name, difference in parity.differences.items()]
     click.echo(table(["prediction", "largest difference", "mean"], rows))
-    name, largest = report.worst
+    name, largest = parity.worst
     if name:
-        click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {report.bound:.3g}")
+        click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {parity.bound:.3g}")
 
 
 def main() -> None:

@@ -25,14 +25,19 @@ PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "py
 
 
 def manifest(
-    folder: Path, *, inputs: pa.Schema, outputs: pa.Schema, model: str, parity: Mapping[str, Any]
+    folder: Path,
+    *,
+    inputs: pa.Schema,
+    outputs: pa.Schema,
+    model: str,
+    report: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of ``recinfer.json`` for a folder whose other files are all written.
 
     Args:
         inputs, outputs: schemas of what the model reads and predicts.
         model: fingerprint of the parameters that were exported.
-        parity: the parity report.
+        report: how the export was made, and how its scores compare.
     """
     return {
         "format": FORMAT,
@@ -47,7 +52,7 @@ def manifest(
         "cpu_features": [],
         "inputs": {field.name: str(field.type) for field in inputs},
         "outputs": {field.name: str(field.type) for field in outputs},
-        "parity": dict(parity),
+        **report,
         "sha256": file_hashes(folder),
     }
 

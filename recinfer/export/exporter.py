@@ -18,12 +18,16 @@ from recinfer.errors import OutputError
 from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
 from recinfer.export.feature_file import feature_file
+from recinfer.export.fold import FoldReport, fold_tables
 from recinfer.export.parity import ParityReport, compare
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.features.base import Feature
 from recinfer.predict.export_scorer import ExportScorer
 from recinfer.predict.model_scorer import ModelScorer
+
+# Memory for products of small tables and first layers: more of it wins little, and leaves the caches.
+FOLD_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class ExportJob:
         quant_emb, quant_ec_emb: types of pooled and of sequence tables: FP32, FP16, INT8, INT4 or INT2.
         parity_rows: gives rows to compare scores on, and where they come from.
         parity_bound: largest difference allowed.
+        fold_bytes: what products of small tables and first layers may take; 0 for none.
     """
 
     config: Any
@@ -48,9 +53,27 @@ class ExportJob:
     quant_ec_emb: str
     parity_rows: Callable[[], tuple[pa.Table, str]]
     parity_bound: float
+    fold_bytes: int = FOLD_BYTES
 
 
-def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> ParityReport:
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export is like.
+
+    Attributes:
+        parity: its scores against the model's.
+        folded: tables that were multiplied into layers.
+    """
+
+    parity: ParityReport
+    folded: FoldReport
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``recinfer.json`` holds it."""
+        return {"folded": self.folded.to_json(), "parity": self.parity.to_json()}
+
+
+def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> ExportReport:
     """Exports a model.
 
     Args:
@@ -68,7 +91,7 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Pa
         raise OutputError(f"{folder} cannot be written: {error.strerror}", "choose another --export_dir") from error
     try:
         report = _fill(job, work)
-        report.check()
+        report.parity.check()
         _swap(work, folder)
     except OSError as error:
         raise OutputError(
@@ -88,27 +111,23 @@ def _check_target(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder} is no export, so --overwrite does not replace it", "choose another --export_dir")
 
 
-def _fill(job: ExportJob, work: Path) -> ParityReport:
+def _fill(job: ExportJob, work: Path) -> ExportReport:
     tables = with_inference_tables(job.model, TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
     graph = trace(tables, job.features)
+    eager = ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config)
+    rows, source = job.parity_rows()
+    folded = fold_tables(graph, job.model, eager.parser(rows), job.fold_bytes)
     (work / artifact.CODE).write_text(graph.code, encoding="utf-8")
     script(graph).save(str(work / artifact.SCRIPTED))
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
     artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
     artifact.write_json(work / artifact.SWITCHES, _switches(job))
     exported = ExportScorer(work, job.fingerprint)
-    rows, source = job.parity_rows()
-    report = compare(
-        ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config),
-        exported,
-        rows,
-        source,
-        job.parity_bound,
-    )
+    report = ExportReport(compare(eager, exported, rows, source, job.parity_bound), folded)
     artifact.write_json(
         work / artifact.MANIFEST,
         artifact.manifest(
-            work, inputs=exported.inputs, outputs=exported.outputs, model=job.fingerprint, parity=report.to_json()
+            work, inputs=exported.inputs, outputs=exported.outputs, model=job.fingerprint, report=report.to_json()
         ),
     )
     return report

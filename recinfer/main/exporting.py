@@ -11,7 +11,7 @@ from recinfer.main.config import PathLike, load_config
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from recinfer.export.parity import ParityReport
+    from recinfer.export.exporter import ExportReport
 
 
 def export(
@@ -24,10 +24,11 @@ def export(
     parity_input_path: str | None = None,
     parity_rows: int = 4096,
     parity_bound: float | None = None,
+    fold_mib: int = 32,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     edit_config_json: str | None = None,
-) -> ParityReport:
+) -> ExportReport:
     """Exports a checkpoint as a folder that predicts without model code.
 
     Args:
@@ -36,6 +37,7 @@ def export(
             else FP32.
         parity_input_path: rows to compare scores on; by default the evaluation input, else the training input.
         parity_bound: largest difference of a probability; by default according to the table types.
+        fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none.
 
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
@@ -66,6 +68,7 @@ def export(
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
         parity_bound=default_bound(types) if parity_bound is None else parity_bound,
+        fold_bytes=fold_mib << 20,
     )
     return write_export(job, Path(export_dir), overwrite=overwrite)
 

@@ -61,6 +61,7 @@ class PooledEmbeddings(nn.Module):
         self.mean_names = self._mean_names() if self.weighted else []
         self._build_modules(dense)
         keys = tables.keys()
+        self.lookups = {key: lookup for lookup, key in keys.items()}
         self.group_keys = {
             group: [keys[(feature.name, table)] if table else f"dense:{feature.name}" for feature, table in members]
             for group, members in parts.items()

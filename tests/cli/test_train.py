@@ -87,8 +87,9 @@ def test_export_reports_parity_and_files(run: Run, trained: tuple[Path, Result],
     refused = run(*given)
     assert (refused.exit_code, refused.stdout) == (6, "")
     report = json.loads(run(*given, "--overwrite", "--json").stdout)
-    assert report["rows"] == 256
-    assert report["differences"]["probs"]["largest"] <= report["bound"] == 1e-4
+    parity = report["parity"]
+    assert parity["rows"] == 256
+    assert parity["differences"]["probs"]["largest"] <= parity["bound"] == 1e-4
     assert json.loads((tmp_path / "export" / "model_acc.json").read_text()) == {"SPARSE_INT64": "1"}
 
 

@@ -102,8 +102,8 @@ def test_export_compares_on_the_rows_it_is_given_with_the_table_types_of_call_an
     report = recinfer.export(
         home / "pipeline.config", tmp_path / "a", quant_emb="FP32", parity_input_path=train, parity_rows=70
     )
-    assert (report.rows, report.source, report.bound) == (70, train, BOUNDS["FP16"])
-    assert 0 < report.worst[1] <= report.bound
+    assert (report.parity.rows, report.parity.source, report.parity.bound) == (70, train, BOUNDS["FP16"])
+    assert 0 < report.parity.worst[1] <= report.parity.bound
     switches = json.loads((tmp_path / "a" / "model_acc.json").read_text(encoding="utf-8"))
     assert switches == {"SPARSE_INT64": "1", "QUANT_EC_EMB": "FP16"}
 
