@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recinfer.main import (
+        compare,
         evaluate,
         export,
+        inspect,
         load_parser,
         load_scorer,
         predict,
+        sign,
         train_and_evaluate,
         validate,
         verify,
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "compare",
     "evaluate",
     "export",
+    "inspect",
     "load_parser",
     "load_scorer",
     "predict",
+    "sign",
     "train_and_evaluate",
     "validate",
     "verify",

@@ -93,3 +93,21 @@ class IncompleteError(RecinferError):
     """``recinfer verify`` found an output folder that is not complete."""
 
     exit_code = 11
+
+
+class SignatureMissingError(ModelError):
+    """A signature is asked for, and the export has none."""
+
+    exit_code = 12
+
+
+class SignatureKeyError(ModelError):
+    """The export's signature was made with another key than the one that is trusted."""
+
+    exit_code = 13
+
+
+class TamperedError(ModelError):
+    """A file of a signed export, or the signature itself, is not as it was signed."""
+
+    exit_code = 14

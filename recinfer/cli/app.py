@@ -12,12 +12,16 @@ from recinfer.cli.run import CONTEXT_SETTINGS
 
 # Command -> module, which holds it under the same name as the module. In the order of use.
 COMMANDS = {
+    "models": "models",
     "validate": "validate",
     "train": "train",
     "eval": "evaluate",
     "export": "export",
     "predict": "predict",
     "verify": "verify",
+    "inspect": "inspect",
+    "compare": "compare",
+    "sign": "sign",
 }
 
 

@@ -57,6 +57,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Memory for small tables multiplied into the layers that read them; 0 for none.",
 )
+@click.option(
+    "--accelerate",
+    type=click.Choice(["none", "aot"]),
+    help="Compile the dense part ahead of time (aot), for processors like this one. Default: ENABLE_AOT, else none.",
+)
+@click.option("--aot", "accelerate", flag_value="aot", help="The same as --accelerate aot.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
 @config_edits
 @as_json("the report")

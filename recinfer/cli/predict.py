@@ -66,6 +66,15 @@ if TYPE_CHECKING:
     help="What a row that cannot be used does: end the run, or go to _quarantine/ with its reason and position.",
 )
 @click.option("--max-bad-rows", type=NOT_NEGATIVE, metavar="N", help="With quarantine: more bad rows end the run.")
+@click.option(
+    "--fallback",
+    type=click.Choice(["jit", "eager"]),
+    help="Where a compiled export does not run here: score with its scripted model, or its parameters, if it has them.",
+)
+@click.option(
+    "--require-signature", is_flag=True, help="Refuse an export that is not signed with the pair of --public-key."
+)
+@click.option("--public-key", metavar="FILE", help="A PEM file, for --require-signature.")
 @as_json("the summary")
 @click.option("--quiet", is_flag=True, help="Print no progress and no summary.")
 def predict(
@@ -88,11 +97,10 @@ def predict(
     if quiet:
         be_quiet()
     options = _options(predict_output_path, settings)
-    from recinfer.main import prepare_prediction
+    from recinfer.main import load_scorer, prepare_prediction
 
-    prepared = prepare_prediction(
-        scripted_model_path, predict_input_path, predict_output_path, options, dataset_type=dataset_type
-    )
+    scorer = load_scorer(scripted_model_path, fallback=settings["fallback"], public_key=settings["public_key"])
+    prepared = prepare_prediction(scorer, predict_input_path, predict_output_path, options, dataset_type=dataset_type)
     if dry_run or predict_output_path is None:
         from recinfer.cli.dry_run import show_plan
 
@@ -109,6 +117,8 @@ def _check_flags(output: str | None, dry_run: bool, settings: dict[str, Any]) ->
         raise click.UsageError("--max-bad-rows asks for --on-error quarantine.")
     if settings["overwrite"] and not output:
         raise click.UsageError("--overwrite asks for --predict_output_path.")
+    if settings["require_signature"] != (settings["public_key"] is not None):
+        raise click.UsageError("--require-signature and --public-key go together.")
 
 
 def _options(output: str | None, settings: dict[str, Any]) -> PredictOptions:

@@ -7,7 +7,7 @@ from typing import Any
 from recinfer.config.view import FeatureEntry
 
 # Kinds that always yield ids; the other kinds do once they are bucketized.
-ALWAYS_SPARSE = {"id_feature", "combo_feature", "tokenize_feature", "bool_mask_feature"}
+ALWAYS_SPARSE = {"IdFeature", "ComboFeature", "TokenizeFeature", "BoolMaskFeature"}
 SIZE_FIELDS = (
     *("hash_bucket_size", "num_buckets", "vocab_list", "vocab_dict", "vocab_file"),
     *("boundaries", "zch", "dynamicemb"),
@@ -20,8 +20,16 @@ MATCH_EXTRA_ROWS = 1
 
 def is_sparse(entry: FeatureEntry) -> bool:
     """Whether the feature yields ids, which are looked up in a table, rather than numbers."""
-    kind = entry.kind.removeprefix("sequence_")
-    return kind in ALWAYS_SPARSE or bool(size_fields(entry)) or bool(entry.get("need_discrete", False))
+    return message_is_sparse(entry.message)
+
+
+def message_is_sparse(message: Any) -> bool:
+    """:func:`is_sparse` of a feature message.
+
+    ``need_discrete`` has no say: it is about generating a value. One that comes as a column is an id where it has a
+    table to be looked up in.
+    """
+    return message.DESCRIPTOR.name in ALWAYS_SPARSE or bool(message_size_fields(message))
 
 
 def size_fields(entry: FeatureEntry) -> list[str]:

@@ -35,6 +35,12 @@ class FeatureEntry:
         """The feature as errors call it."""
         return f"feature `{self.name}`" if self.name else self.path
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether a row holds a list of steps."""
+        inside = ".sequence_feature." in self.path
+        return inside or self.kind.startswith("sequence_") or bool(self.get("tokens_as_sequence", False))
+
     def has(self, field: str) -> bool:
         """Whether the kind has this field and the config sets it to something."""
         descriptor = self.message.DESCRIPTOR.fields_by_name.get(field)
@@ -68,6 +74,11 @@ class ConfigView:
         return list(_features(self.config))
 
     @cached_property
+    def by_name(self) -> dict[str, FeatureEntry]:
+        """Features by their full names."""
+        return {entry.name: entry for entry in self.features if entry.name}
+
+    @cached_property
     def model_kind(self) -> str | None:
         """The member of the oneof ``model`` that is set, or None."""
         return self.config.model_config.WhichOneof("model")
@@ -92,6 +103,17 @@ class ConfigView:
             yield path, group
             for inner, sequence in enumerate(group.sequence_groups):
                 yield f"{path}.sequence_groups[{inner}]", sequence
+
+    def members(self, group: FeatureGroupConfig | SeqGroupConfig) -> list[FeatureEntry]:
+        """The features of a group, in its order; names that are not defined are left out."""
+        return [self.by_name[name] for name in group.feature_names if name in self.by_name]
+
+    def group(self, name: str) -> tuple[str, FeatureGroupConfig] | None:
+        """A feature group by name, with its path."""
+        for index, group in enumerate(self.config.model_config.feature_groups):
+            if group.group_name == name:
+                return f"model_config.feature_groups[{index}]", group
+        return None
 
     def towers(self) -> list[tuple[str, Any]]:
         """The task towers of a multi-task model, each with its path."""

@@ -22,6 +22,7 @@ from torchrec.distributed.types import EmbeddingModuleShardingPlan, ModuleSharde
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 
+from recinfer.distributed.managed_sharding import ROW_WISE, managed_sharders, managed_table_names
 from recinfer.errors import ConfigError
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 
@@ -41,9 +42,10 @@ def table_names(model: nn.Module) -> list[str]:
     return names
 
 
-def sharders(fused_params: dict[str, Any]) -> list[ModuleSharder[nn.Module]]:
+def sharders(fused_params: dict[str, Any], initial_state: float = 0.0) -> list[ModuleSharder[nn.Module]]:
     """Sharders for bags and sequences whose tables carry their optimizer (fbgemm's ``fused_params``)."""
-    return [EmbeddingBagCollectionSharder(fused_params), EmbeddingCollectionSharder(fused_params)]  # type: ignore[list-item]
+    plain = [EmbeddingBagCollectionSharder(fused_params), EmbeddingCollectionSharder(fused_params)]
+    return [*managed_sharders(fused_params, initial_state), *plain]  # type: ignore[list-item]
 
 
 def plan_tables(
@@ -51,11 +53,16 @@ def plan_tables(
 ) -> ShardingPlan:
     """Places each table whole on one rank (table-wise), so that bags and sequences both train through fused kernels.
 
+    Zero-collision tables can be split by rows only.
+
     Raises:
         ConfigError: no plan exists.
     """
+    managed = managed_table_names(model)
     constraints = {
-        name: ParameterConstraints(sharding_types=["table_wise"], compute_kernels=["fused"])
+        name: ParameterConstraints(
+            sharding_types=[ROW_WISE if name in managed else "table_wise"], compute_kernels=["fused"]
+        )
         for name in table_names(model)
     }
     with _quiet("torchrec.distributed.planner"):
@@ -70,15 +77,21 @@ def plan_tables(
 
 
 def shard(
-    model: nn.Module, fused_params: dict[str, Any], group: dist.ProcessGroup, device: torch.device
+    model: nn.Module,
+    fused_params: dict[str, Any],
+    group: dist.ProcessGroup,
+    device: torch.device,
+    initial_state: float = 0.0,
 ) -> DistributedModelParallel:
     """Replaces a model's embedding collections by sharded ones, in place, keeping the weights that it has.
+
+    ``initial_state`` is what accumulators of rows that change hands start from.
 
     ``state_dict()`` of the result has the names and shapes of the plain model's.
     """
     before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     _freeze_tables(model)
-    table_sharders = sharders(fused_params)
+    table_sharders = sharders(fused_params, initial_state)
     plan = plan_tables(model, table_sharders, group, device)
     # One rank has nobody to average gradients with, and without that wrapper unused parameters are no error.
     sharded = DistributedModelParallel(

@@ -13,11 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-SCRIPTED = "scripted_model.pt"
+from recinfer.predict.machine import this_machine
+
+# The programs of all kinds, one of which every export has.
+MODELS = ("scripted_model.pt", "aoti_model.pt2")
 CONFIG = "pipeline.config"
 FEATURES = "fg.json"
 SWITCHES = "model_acc.json"
-CODE = "gm.code"
 MANIFEST = "recinfer.json"
 
 FORMAT = 1
@@ -26,30 +28,32 @@ PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "py
 
 def manifest(
     folder: Path,
+    kind: str,
     *,
     inputs: pa.Schema,
     outputs: pa.Schema,
     model: str,
     report: Mapping[str, Any],
+    compiled: bool,
 ) -> dict[str, Any]:
     """The content of ``recinfer.json`` for a folder whose other files are all written.
 
     Args:
         inputs, outputs: schemas of what the model reads and predicts.
         model: fingerprint of the parameters that were exported.
+        compiled: whether machine code is in it, which runs on processors with this one's instruction sets.
         report: how the export was made, and how its scores compare.
     """
     return {
         "format": FORMAT,
         "created_by": f"recinfer {package_version('recinfer')}",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "kind": "torchscript",
+        "kind": kind,
         "model_fingerprint": model,
         "versions": {name: package_version(name) for name in PACKAGES if package_version(name)},
         "device": "cpu",
         "machine": platform.machine(),
-        # TorchScript carries no compiled code, so it asks nothing of the processor.
-        "cpu_features": [],
+        "cpu_features": sorted(this_machine().cpu_features or ()) if compiled else [],
         "inputs": {field.name: str(field.type) for field in inputs},
         "outputs": {field.name: str(field.type) for field in outputs},
         **report,

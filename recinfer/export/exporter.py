@@ -19,11 +19,11 @@ from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
 from recinfer.export.feature_file import feature_file
 from recinfer.export.fold import FoldReport, fold_tables
+from recinfer.export.kinds import KINDS
 from recinfer.export.parity import ParityReport, compare
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
-from recinfer.export.script import script, trace
+from recinfer.export.script import trace
 from recinfer.features.base import Feature
-from recinfer.predict.export_scorer import ExportScorer
 from recinfer.predict.model_scorer import ModelScorer
 
 # Memory for products of small tables and first layers: more of it wins little, and leaves the caches.
@@ -43,6 +43,7 @@ class ExportJob:
         parity_rows: gives rows to compare scores on, and where they come from.
         parity_bound: largest difference allowed.
         fold_bytes: what products of small tables and first layers may take; 0 for none.
+        kind: a key of :data:`~recinfer.export.kinds.KINDS`.
     """
 
     config: Any
@@ -54,6 +55,7 @@ class ExportJob:
     parity_rows: Callable[[], tuple[pa.Table, str]]
     parity_bound: float
     fold_bytes: int = FOLD_BYTES
+    kind: str = "torchscript"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _check_target(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"{folder} exists and is not empty", "choose another --export_dir, or give --overwrite")
-    if not (folder / artifact.SCRIPTED).is_file():
+    if not any((folder / name).is_file() for name in artifact.MODELS):
         raise OutputError(f"{folder} is no export, so --overwrite does not replace it", "choose another --export_dir")
 
 
@@ -117,17 +119,23 @@ def _fill(job: ExportJob, work: Path) -> ExportReport:
     eager = ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config)
     rows, source = job.parity_rows()
     folded = fold_tables(graph, job.model, eager.parser(rows), job.fold_bytes)
-    (work / artifact.CODE).write_text(graph.code, encoding="utf-8")
-    script(graph).save(str(work / artifact.SCRIPTED))
+    kind = KINDS[job.kind]
+    kind.write(graph, job.features, work)
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
     artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
     artifact.write_json(work / artifact.SWITCHES, _switches(job))
-    exported = ExportScorer(work, job.fingerprint)
+    exported = kind.open(work, job.fingerprint)
     report = ExportReport(compare(eager, exported, rows, source, job.parity_bound), folded)
     artifact.write_json(
         work / artifact.MANIFEST,
         artifact.manifest(
-            work, inputs=exported.inputs, outputs=exported.outputs, model=job.fingerprint, report=report.to_json()
+            work,
+            job.kind,
+            inputs=exported.inputs,
+            outputs=exported.outputs,
+            model=job.fingerprint,
+            report=report.to_json(),
+            compiled=kind.compiled,
         ),
     )
     return report
@@ -135,7 +143,7 @@ def _fill(job: ExportJob, work: Path) -> ExportReport:
 
 def _switches(job: ExportJob) -> dict[str, str]:
     """``model_acc.json``: how the export was made, as strings; table types that are full precision go unsaid."""
-    switches = {"SPARSE_INT64": "1"}
+    switches = {"SPARSE_INT64": "1", **KINDS[job.kind].switches}
     if job.quant_emb != "FP32":
         switches["QUANT_EMB"] = job.quant_emb
     if job.quant_ec_emb != "FP32":

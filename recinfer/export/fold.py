@@ -79,6 +79,8 @@ def _foldable(pooled: PooledEmbeddings, data: Mapping[str, torch.Tensor]) -> dic
         return found
     tables = {table.name: table for table in pooled.tables}
     for key, (feature, name) in pooled.lookups.items():
+        if name not in tables:
+            continue
         ids_a_row = data[f"{feature}.values"].numel() / max(data[f"{feature}.lengths"].numel(), 1)
         fits = tables[name].pooling == "sum" and tables[name].dim >= SMALLEST_DIM and ids_a_row <= MOST_IDS_A_ROW
         if fits:

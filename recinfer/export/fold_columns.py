@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import fx
 from torchrec import KeyedTensor
+
+from recinfer.export.observe import observe
 
 
 @dataclass(frozen=True)
@@ -84,32 +85,15 @@ class Columns:
         return parts[0] if len(parts) == 1 else graph.call_function(torch.cat, (parts,), {"dim": 1})
 
 
-class _Widths(fx.Interpreter):
-    """Runs a graph and notes how wide its values are."""
-
-    def __init__(self, graph: fx.GraphModule) -> None:
-        super().__init__(graph)
-        self.widths: dict[fx.Node, int] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Runs one node."""
-        value = super().run_node(n)
-        if isinstance(value, torch.Tensor) and value.ndim == 2:
-            self.widths[n] = value.size(1)
-        return value
-
-
 def columns_of(graph: fx.GraphModule, data: Mapping[str, torch.Tensor]) -> Columns:
     """Learns the columns of a scorable graph by running it on a batch."""
-    interpreter = _Widths(graph)
-    with torch.no_grad():
-        interpreter.run(dict(data), torch.device("cpu"))
+    widths = {node: each.shape[1] for node, each in observe(graph, data).items() if len(each.shape) == 2}
     lookups: dict[fx.Node, Sequence[tuple[str, int]]] = {}
     for node in graph.graph.nodes:
         if node.op == "call_function" and node.target is KeyedTensor:
             columns = list(zip(node.kwargs["keys"], node.kwargs["length_per_key"], strict=True))
             lookups.update(dict.fromkeys(_outputs(node), columns))
-    return Columns(interpreter.widths, lookups)
+    return Columns(widths, lookups)
 
 
 def _outputs(node: fx.Node) -> Iterator[fx.Node]:

@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 from recinfer.export.fold_columns import Columns, Piece
-from recinfer.nn.folded import FoldedIds, FoldedLinear
+from recinfer.nn.folded import FoldedIds, FoldedLinear, FoldedLookup
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def replace_layers(
     starts = [sum(sizes[:place]) for place in range(len(sizes))]
     modules = nn.ModuleDict({"ids": FoldedIds(starts, sum(sizes))})
     for place, (_, linear) in enumerate(layers):
-        modules[f"layer_{place}"] = _folded_linear(linear, pieces, folded)
+        modules[f"products_{place}"], modules[f"layer_{place}"] = _folded(linear, pieces, folded)
     graph.add_submodule(name, modules)
     with graph.graph.inserting_before(layers[0][0]):
         values = [_input(graph.graph, f"{table.feature}.values") for table in tables]
@@ -57,12 +57,15 @@ def replace_layers(
         kept = columns.side_by_side(graph.graph, [piece for place, piece in enumerate(pieces) if place not in folded])
     for place, (call, _) in enumerate(layers):
         with graph.graph.inserting_before(call):
-            made = graph.graph.call_module(f"{name}.layer_{place}", (kept, ids, offsets))
+            looked_up = graph.graph.call_module(f"{name}.products_{place}", (ids, offsets))
+            made = graph.graph.call_module(f"{name}.layer_{place}", (kept, looked_up))
         call.replace_all_uses_with(made)
         graph.graph.erase_node(call)
 
 
-def _folded_linear(linear: nn.Linear, pieces: Sequence[Piece], folded: Mapping[int, FoldedTable]) -> FoldedLinear:
+def _folded(
+    linear: nn.Linear, pieces: Sequence[Piece], folded: Mapping[int, FoldedTable]
+) -> tuple[FoldedLookup, FoldedLinear]:
     products: list[torch.Tensor] = []
     kept: list[torch.Tensor] = []
     weight = linear.weight.detach()
@@ -74,7 +77,7 @@ def _folded_linear(linear: nn.Linear, pieces: Sequence[Piece], folded: Mapping[i
             kept.append(columns)
     bias = torch.zeros(len(weight)) if linear.bias is None else linear.bias.detach()
     table = torch.cat([*products, bias.double().unsqueeze(0)]).float()
-    return FoldedLinear(table, torch.cat(kept, dim=1))
+    return FoldedLookup(table), FoldedLinear(torch.cat(kept, dim=1))
 
 
 def _input(graph: fx.Graph, key: str) -> fx.Node:

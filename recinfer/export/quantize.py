@@ -5,13 +5,19 @@ from __future__ import annotations
 import copy
 
 import torch
+from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode
 from torch import nn
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
+from torchrec.modules.mc_embedding_modules import (
+    ManagedCollisionEmbeddingBagCollection,
+    ManagedCollisionEmbeddingCollection,
+)
 from torchrec.quant.embedding_modules import EmbeddingBagCollection as QuantEmbeddingBagCollection
 from torchrec.quant.embedding_modules import EmbeddingCollection as QuantEmbeddingCollection
 
 from recinfer.errors import UsageError
+from recinfer.nn.managed_collision import remapped
 
 TABLE_TYPES: dict[str, torch.dtype] = {
     "FP32": torch.float,
@@ -45,15 +51,27 @@ def with_inference_tables(model: nn.Module, pooled: torch.dtype, sequence: torch
         sequence: type of tables that are looked up id by id.
     """
     replaced: dict[int, nn.Module] = {}
+    managed: list[nn.Module] = []
     for module in model.modules():
-        if isinstance(module, EmbeddingBagCollection):
+        if isinstance(module, ManagedCollisionEmbeddingBagCollection | ManagedCollisionEmbeddingCollection):
+            managed.append(module)
+        elif isinstance(module, EmbeddingBagCollection):
             _check_widths(module, pooled)
-            replaced[id(module)] = QuantEmbeddingBagCollection.from_float(_prepared(module, pooled))
+            replaced[id(module)] = _strict(QuantEmbeddingBagCollection.from_float(_prepared(module, pooled)))
         elif isinstance(module, EmbeddingCollection):
             _check_widths(module, sequence)
-            replaced[id(module)] = QuantEmbeddingCollection.from_float(_prepared(module, sequence))
+            replaced[id(module)] = _strict(QuantEmbeddingCollection.from_float(_prepared(module, sequence)))
+    for module in managed:
+        replaced[id(module)] = remapped(module, replaced[id(module._embedding_module)])
     # The memo makes the copy take the new collections without copying the old tables.
     return copy.deepcopy(model, memo=dict(replaced))  # type: ignore[arg-type]
+
+
+def _strict(collection: QuantEmbeddingBagCollection | QuantEmbeddingCollection) -> nn.Module:
+    """Makes an id outside its table an error; by default it is scored as row 0, with a warning."""
+    for lookup in collection._emb_modules:
+        lookup.bounds_check_mode_int = BoundsCheckMode.FATAL.value  # type: ignore[assignment]
+    return collection
 
 
 def _check_widths(module: EmbeddingBagCollection | EmbeddingCollection, weights: torch.dtype) -> None:

@@ -1,6 +1,7 @@
 """A model as one TorchScript file that needs torch and the fbgemm operators only."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Dict, cast  # noqa: UP035
 
 import torch
@@ -10,9 +11,12 @@ from torchrec.fx import Tracer
 from recinfer.features.base import Feature
 from recinfer.features.example import batch_keys, example_batch
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
+from recinfer.predict.export_scorer import SCRIPTED
+
+CODE = "gm.code"
 
 # Table lookups stay calls of their operator; the tracer must not step into them.
-LEAVES = ["IntNBitTableBatchedEmbeddingBagsCodegen"]
+LEAVES = ["IntNBitTableBatchedEmbeddingBagsCodegen", "SlotRemap"]
 
 
 class Scorable(nn.Module):
@@ -54,6 +58,12 @@ def trace(model: nn.Module, features: Sequence[Feature]) -> torch.fx.GraphModule
         scorable(example_batch(features, 2))
     graph = Tracer(leaf_modules=LEAVES).trace(scorable)
     return torch.fx.GraphModule(scorable, graph)
+
+
+def write_scripted(graph: torch.fx.GraphModule, features: Sequence[Feature], folder: Path) -> None:
+    """Writes ``scripted_model.pt``, and the code that it was made of."""
+    (folder / CODE).write_text(graph.code, encoding="utf-8")
+    script(graph).save(str(folder / SCRIPTED))
 
 
 def script(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recinfer.config.table_size import message_size_fields
+from recinfer.config.table_size import message_is_sparse
 from recinfer.errors import BadRowError, ConfigError, InputError
 from recinfer.features.columns.dense import parse_dense
 from recinfer.features.columns.ragged import is_list, normalise, plain_type
@@ -38,7 +38,7 @@ class SequenceSpec:
 class Feature:
     """A feature of the config: how its column parses, and which embedding it takes.
 
-    One subclass per kind says what makes the kind sparse and how many values it holds.
+    One subclass per kind.
 
     Args:
         config: the kind's message (``IdFeature``, ``RawFeature``, ...).
@@ -46,8 +46,6 @@ class Feature:
         separator: between values inside an encoded string (``data_config.fg_encoded_multival_sep``).
         table_rows: rows of the embedding table where they are known from a checkpoint; else from the config.
     """
-
-    always_sparse = False
 
     def __init__(
         self, config: Any, sequence: SequenceSpec | None = None, separator: str = "\x03", table_rows: int | None = None
@@ -69,7 +67,7 @@ class Feature:
     @property
     def is_sparse(self) -> bool:
         """Whether values are ids into an embedding table."""
-        return self.always_sparse or bool(message_size_fields(self.config))
+        return message_is_sparse(self.config)
 
     @property
     def is_weighted(self) -> bool:
@@ -125,6 +123,12 @@ class Feature:
             return None
         chosen = self.config.WhichOneof("dense_emb")
         return getattr(self.config, chosen) if chosen else None
+
+    @property
+    def zch(self) -> Any | None:
+        """The ``ZeroCollisionHash`` message of ids that find their rows in training, or None; any int64 id is fine."""
+        known = "zch" in self.config.DESCRIPTOR.fields_by_name
+        return self.config.zch if known and self.config.HasField("zch") else None
 
     @property
     def output_dim(self) -> int:
@@ -223,7 +227,7 @@ class Feature:
         )
 
     def _check_range(self, column: SparseColumn) -> None:
-        if self._known_rows is not None:
+        if self._known_rows is not None and self.zch is None:
             check_range(column, self.name, self._known_rows)
 
 

@@ -39,6 +39,34 @@ def example_batch(
     return out
 
 
+def ragged_batch(features: Sequence[Feature], rows: int, *, longest: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+    """As :func:`example_batch`, with 0 to ``longest`` steps a row, the same for all features of a sequence, and 0 to 2
+    ids where several are allowed."""
+    generator = np.random.default_rng(seed)
+    lengths: dict[str, npt.NDArray[np.int64]] = {}
+    out: dict[str, torch.Tensor] = {}
+    for feature in features:
+        several = feature.is_sparse and feature.value_dim != 1
+        if feature.sequence is not None:
+            group = feature.sequence.name or feature.name
+            per_row = lengths.setdefault(group, generator.integers(0, longest + 1, rows))
+        elif several:
+            per_row = generator.integers(0, 3, rows)
+        else:
+            per_row = np.ones(rows, np.int64)
+        count = int(per_row.sum())
+        if feature.is_sparse or feature.is_sequence:
+            out[f"{feature.name}.lengths"] = torch.from_numpy(per_row.astype(np.int32))
+        if feature.is_sequence and several:
+            per_step = generator.integers(0, 3, count)
+            out[f"{feature.name}.key_lengths"] = torch.from_numpy(per_step.astype(np.int32))
+            count = int(per_step.sum())
+        out[f"{feature.name}.values"] = torch.from_numpy(_values(feature, count, generator, 1))
+        if feature.is_sparse and feature.is_weighted:
+            out[f"{feature.name}.weights"] = torch.from_numpy(generator.random(count, np.float32))
+    return out
+
+
 def batch_keys(feature: Feature) -> list[str]:
     """The keys under which a parser gives a feature to a model."""
     return list(example_batch([feature], 1))

@@ -20,10 +20,8 @@ def table_size(config: Any, name: str, *, must: bool) -> int | None:
     Raises:
         ConfigError: no bucketizer is set, or a vocabulary file cannot be read.
     """
-    fields = config.DESCRIPTOR.fields_by_name
-    for field in ("zch", "dynamicemb"):
-        if field in fields and config.HasField(field):
-            raise ConfigError(f"`{field}` is not supported: feature {name!r}", f"remove `{field}` from the feature")
+    if "dynamicemb" in config.DESCRIPTOR.fields_by_name and config.HasField("dynamicemb"):
+        raise ConfigError(f"`dynamicemb` is not supported: feature {name!r}", "remove `dynamicemb` from the feature")
     rows = message_rows(config)
     if isinstance(rows, str):
         return _vocabulary_file(config, name, must=must)
@@ -32,7 +30,7 @@ def table_size(config: Any, name: str, *, must: bool) -> int | None:
     if must:
         raise ConfigError(
             f"feature {name!r} does not say how large its embedding table is",
-            "set one of hash_bucket_size, num_buckets, vocab_list, vocab_dict, vocab_file, boundaries",
+            "set one of hash_bucket_size, num_buckets, vocab_list, vocab_dict, vocab_file, boundaries, zch",
         )
     return None
 

@@ -7,5 +7,3 @@ from recinfer.features.base import Feature
 
 class TokenizeFeature(Feature):
     """Always sparse: its values are ids."""
-
-    always_sparse = True

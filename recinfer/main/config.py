@@ -61,26 +61,36 @@ def validate(
         InputError: the data cannot be read.
     """
     from recinfer.config.check import check_config
-    from recinfer.config.problems import Problem
-    from recinfer.errors import ConfigError
-    from recinfer.models import MODELS, build_model
+    from recinfer.config.supported_models import SUPPORTED_MODELS
+    from recinfer.train.readiness import training_problems
 
     config = load_config(pipeline_config, overrides, edit_config_json)
-    problems = check_config(config, MODELS)
+    # The rules say all that building would: no model is built, and torch is not even imported.
+    problems = check_config(config, SUPPORTED_MODELS)
+    if not any(problem.where.startswith("train_config") for problem in problems):
+        problems += training_problems(config)
     if problems:
         return problems
-    try:
-        from recinfer.features import build_features
+    from recinfer.features import build_features
+    from recinfer.features.used import used_features
 
-        features = build_features(config)
-        # Shapes are all that is wanted: on the meta device even the largest tables take no memory.
-        import torch
+    features = used_features(config, build_features(config))
+    problems = _table_problems(features)
+    return problems or (_data_problems(config, features, data) if data else [])
 
-        with torch.device("meta"):
-            build_model(config, features)
-    except ConfigError as error:
-        return [Problem("model_config", error.message, error.hint)]
-    return _data_problems(config, features, data) if data else []
+
+def _table_problems(features: list[Any]) -> list[Problem]:
+    """Vocabularies of features that cannot be read: the sizes of their tables lie in files."""
+    from recinfer.config.problems import Problem
+    from recinfer.errors import ConfigError
+
+    problems = []
+    for feature in features:
+        try:
+            assert not feature.is_sparse or feature.table_rows >= 0
+        except ConfigError as error:
+            problems.append(Problem(f"feature `{feature.name}`", error.message, error.hint))
+    return problems
 
 
 def _data_problems(config: Any, features: list[Any], data: str) -> list[Problem]:
@@ -88,10 +98,9 @@ def _data_problems(config: Any, features: list[Any], data: str) -> list[Problem]
     from recinfer.data.parser import Parser, missing_column
     from recinfer.data.readers import open_reader
     from recinfer.data.readers.csv_options import from_data_config
-    from recinfer.features.used import used_features
 
     schema = open_reader(data, csv=from_data_config(config.data_config)).schema
-    errors = Parser(used_features(config, features)).check_schema(schema)
+    errors = Parser(features).check_schema(schema)
     errors += [
         missing_column(name, schema.names)
         for name in [*config.data_config.label_fields, *config.data_config.sample_weight_fields]

@@ -25,6 +25,7 @@ def export(
     parity_rows: int = 4096,
     parity_bound: float | None = None,
     fold_mib: int = 32,
+    accelerate: str | None = None,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     edit_config_json: str | None = None,
@@ -38,12 +39,15 @@ def export(
         parity_input_path: rows to compare scores on; by default the evaluation input, else the training input.
         parity_bound: largest difference of a probability; by default according to the table types.
         fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none.
+        accelerate: ``none`` for TorchScript alone, or ``aot`` to compile the dense part ahead of time; by default what
+            ``ENABLE_AOT`` says.
 
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
     from recinfer.env import read_environment
     from recinfer.export.exporter import ExportJob, write_export
+    from recinfer.export.kinds import kind_name
     from recinfer.export.parity import default_bound
     from recinfer.export.quantize import table_type_name
     from recinfer.main.fingerprint import fingerprint
@@ -69,6 +73,7 @@ def export(
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
         parity_bound=default_bound(types) if parity_bound is None else parity_bound,
         fold_bytes=fold_mib << 20,
+        kind=kind_name(accelerate, environment),
     )
     return write_export(job, Path(export_dir), overwrite=overwrite)
 

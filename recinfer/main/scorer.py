@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recinfer.errors import ConfigError, ModelError
+from recinfer.errors import ConfigError, ModelError, SignatureMissingError
 from recinfer.main.config import PathLike, load_config
 
 if TYPE_CHECKING:
@@ -17,27 +17,40 @@ CONFIG = "pipeline.config"
 SCRIPTED = "scripted_model.pt"
 
 
-def load_scorer(path: PathLike, weights: PathLike | None = None) -> Scorer:
+def load_scorer(
+    path: PathLike,
+    weights: PathLike | None = None,
+    *,
+    fallback: str | None = None,
+    public_key: PathLike | None = None,
+) -> Scorer:
     """A model as one callable: ``scorer.score(table) -> table``.
 
     Args:
         path: an export folder; a checkpoint folder (``model.ckpt-<step>`` or the folder that holds them) beside its
             ``pipeline.config``; or a ``pipeline.config`` with ``weights``.
         weights: a ``.safetensors`` file or a checkpoint folder.
+        fallback: what to score with where an export's compiled part does not run here: ``jit`` (its scripted model) or
+            ``eager`` (its parameters), if it carries them.
+        public_key: a PEM file; the path must then be an export that was signed with its pair (``recinfer sign``).
 
     Raises:
-        ModelError: something is missing, or weights and config do not fit.
+        ModelError: something is missing, weights and config do not fit, or a signature that is asked for is not right.
         ConfigError: the config does not run here.
     """
+    from recinfer.predict.open_export import is_export
+
     given = Path(path)
+    if public_key is not None and (weights is not None or not is_export(given)):
+        raise SignatureMissingError(f"{given} is not signed: only exports are", "export the model, and sign the export")
     if weights is not None:
         return _from_weights(given / CONFIG if given.is_dir() else given, Path(weights))
     if given.is_file():
         raise ModelError(f"{given} is a config without weights", "give the weights too, or an export folder")
     if not given.is_dir():
         raise ModelError(f"{given} does not exist", "give an export folder, or a checkpoint folder")
-    if (given / SCRIPTED).is_file():
-        return _from_export(given)
+    if is_export(given):
+        return _from_export(given, fallback, public_key)
     for folder in (given, given.parent):
         if (folder / CONFIG).is_file():
             return _from_weights(folder / CONFIG, given)
@@ -48,13 +61,12 @@ def load_scorer(path: PathLike, weights: PathLike | None = None) -> Scorer:
     )
 
 
-def _from_export(folder: Path) -> Scorer:
+def _from_export(folder: Path, fallback: str | None, public_key: PathLike | None) -> Scorer:
     from recinfer.main.fingerprint import fingerprint
-    from recinfer.predict.export_scorer import ExportScorer
-    from recinfer.predict.manifest_check import check_files
+    from recinfer.predict.open_export import open_export
 
-    verified = check_files(folder)
-    return ExportScorer(folder, verified.get(SCRIPTED) or fingerprint(folder / SCRIPTED))
+    key = None if public_key is None else Path(public_key)
+    return open_export(folder, fingerprint, fallback=fallback, eager=_from_weights, public_key=key)
 
 
 def _from_weights(config_path: Path, weights: Path) -> Scorer:

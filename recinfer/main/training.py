@@ -32,12 +32,16 @@ def train_and_evaluate(
     Raises:
         ConfigError, InputError, BadRowError, ModelError, OutputError: see :func:`recinfer.train.trainer.train`.
     """
+    from recinfer.config.problems import raise_problems
     from recinfer.config.save import save_pipeline_config
     from recinfer.env import read_environment
+    from recinfer.train.readiness import training_problems
     from recinfer.train.trainer import train
 
     config = load_config(pipeline_config, overrides, edit_config_json)
     set_paths(config, train_input_path=train_input_path, eval_input_path=eval_input_path, model_dir=model_dir)
+    # Before the model is built, whose tables may take minutes.
+    raise_problems(training_problems(config))
     features, model = new_model(config, seed)
     train_source = source(config, model, features, config.train_input_path, training=True, seed=seed)
     eval_source = (

@@ -31,7 +31,7 @@ class Task:
         num_class: width of the logits.
         losses, metrics, train_metrics: messages of the config.
         weight: of the task's loss.
-        sample_weight: column of the rows' weights; "" for the only one, if any.
+        sample_weight: column of the rows' weights; "" for the first one, if any; None where rows count alike.
         task_space: label column that says whether a row lies in the task's space (above 0); "" for all rows.
         in_task_space_weight, out_task_space_weight: factors of the rows' weights.
         pareto_min_loss_weight: least weight of the task's loss where task losses are weighed by Pareto optimality.
@@ -46,7 +46,7 @@ class Task:
     metrics: tuple[Any, ...]
     train_metrics: tuple[Any, ...]
     weight: float = 1.0
-    sample_weight: str = ""
+    sample_weight: str | None = ""
     task_space: str = ""
     in_task_space_weight: float = 1.0
     out_task_space_weight: float = 1.0

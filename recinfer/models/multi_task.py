@@ -50,7 +50,7 @@ def _task(tower: Any) -> Task:
         metrics=tuple(tower.metrics),
         train_metrics=tuple(tower.train_metrics),
         weight=float(tower.weight),
-        sample_weight=getattr(tower, "sample_weight_name", ""),
+        sample_weight=getattr(tower, "sample_weight_name", "") or None,
         task_space=tower.task_space_indicator_label,
         in_task_space_weight=float(tower.in_task_space_weight),
         out_task_space_weight=float(tower.out_task_space_weight),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from recinfer.config.activations import ACTIVATIONS, DICE, activation_hint, activation_name
 from recinfer.errors import ConfigError
 
 
@@ -28,29 +29,19 @@ class Dice(nn.Module):
         return gate * x + (1 - gate) * self.alpha * x
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    name: getattr(nn, name)
-    for name in (
-        "CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish",
-        "PReLU", "ReLU", "ReLU6", "RReLU", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh",
-        "Tanhshrink", "Identity",
-    )
-}  # fmt: skip
-
-
 def build_activation(name: str, units: int) -> nn.Module | None:
     """The activation of a config: ``nn.<class>``, ``Dice``, or "" for none.
 
     Raises:
         ConfigError: the name is unknown.
     """
-    bare = name.removeprefix("torch.").removeprefix("nn.").removesuffix("()")
+    bare = activation_name(name)
     if not bare:
         return None
-    if bare == "Dice":
+    if bare == DICE:
         return Dice(units)
     if bare not in ACTIVATIONS:
-        known = ", ".join(["Dice", *(f"nn.{known}" for known in ACTIVATIONS)])
-        raise ConfigError(f"activation {name!r} is unknown", f"use one of {known}")
+        raise ConfigError(f"activation {name!r} is unknown", activation_hint())
     # In place: it follows a linear layer or a norm, which do not need their output again, and spares a buffer.
-    return nn.ReLU(inplace=True) if bare == "ReLU" else ACTIVATIONS[bare]()
+    chosen: nn.Module = nn.ReLU(inplace=True) if bare == "ReLU" else getattr(nn, bare)()
+    return chosen

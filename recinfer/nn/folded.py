@@ -54,23 +54,43 @@ class FoldedIds(nn.Module):
         return moved, torch.cat([torch.zeros(1, dtype=torch.int64, device=ids.device), ends])[:-1]
 
 
-class FoldedLinear(nn.Module):
-    """A linear layer of which some inputs are looked up as products.
+class FoldedLookup(nn.Module):
+    """Sums of products.
 
     Args:
         table: products of all folded rows, and the bias as its last row, float32 [rows, out].
-        weight: of the inputs that stay, float32 [out, kept].
     """
 
     table: torch.Tensor
-    weight: torch.Tensor
 
-    def __init__(self, table: torch.Tensor, weight: torch.Tensor) -> None:
+    def __init__(self, table: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("table", table)
-        self.register_buffer("weight", weight)
 
-    def forward(self, kept: torch.Tensor, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """[B, kept] and the bags of :class:`FoldedIds` to [B, out]."""
-        looked_up = torch.embedding_bag(self.table, ids, offsets, False, 0)[0]
-        return looked_up.addmm_(kept, self.weight.t())
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """The bags of :class:`FoldedIds` to [B, out]."""
+        return torch.embedding_bag(self.table, ids, offsets, False, 0)[0]
+
+
+class FoldedLinear(nn.Module):
+    """What a folded linear layer still multiplies, added to the products that were looked up.
+
+    Args:
+        weight: of the inputs that stay, float32 [out, kept].
+
+    Attributes:
+        in_place: whether the sums of products may be overwritten, which saves a buffer.
+    """
+
+    in_place: bool
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.in_place = True
+        self.weight = nn.Parameter(weight, requires_grad=False)
+
+    def forward(self, kept: torch.Tensor, looked_up: torch.Tensor) -> torch.Tensor:
+        """[B, kept] and the sums of products [B, out] to [B, out]."""
+        if self.in_place:
+            return looked_up.addmm_(kept, self.weight.t())
+        return torch.addmm(looked_up, kept, self.weight.t())

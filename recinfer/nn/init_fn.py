@@ -9,12 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from recinfer.config.init_fn import parse_init_fn
 from recinfer.errors import ConfigError
-
-INITIALISERS = (
-    "uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "xavier_uniform_", "xavier_normal_",
-    "kaiming_uniform_", "kaiming_normal_", "orthogonal_",
-)  # fmt: skip
 
 
 def build_init_fn(text: str, feature: str) -> Callable[[torch.Tensor], Any] | None:
@@ -29,26 +25,9 @@ def build_init_fn(text: str, feature: str) -> Callable[[torch.Tensor], Any] | No
     """
     if not text:
         return None
-    name, *arguments = [piece.strip() for piece in text.split(",")]
-    bare = name.removeprefix("torch.").removeprefix("nn.").removeprefix("init.")
-    if bare not in INITIALISERS:
-        known = ", ".join(f"nn.init.{known}" for known in INITIALISERS)
-        raise ConfigError(f"init_fn {text!r} is unknown: feature {feature!r}", f"use one of {known}")
-    keywords: dict[str, float] = {}
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        try:
-            keywords[key.strip()] = float(value)
-        except ValueError:
-            raise ConfigError(
-                f"init_fn {text!r}: {argument!r} is not name=number: feature {feature!r}",
-                "write for example nn.init.uniform_,a=-0.05,b=0.05",
-            ) from None
-    fill = functools.partial(getattr(nn.init, bare), **keywords)
     try:
-        fill(torch.empty(2, 2))
-    except TypeError as error:
-        raise ConfigError(
-            f"init_fn {text!r}: {error}: feature {feature!r}", "see torch.nn.init for its arguments"
-        ) from None
-    return fill
+        name, keywords = parse_init_fn(text)
+    except ValueError as error:
+        what, hint = error.args
+        raise ConfigError(f"{what}: feature {feature!r}", hint) from None
+    return functools.partial(getattr(nn.init, name), **keywords)

@@ -91,3 +91,23 @@ def to_padded(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 def step_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
     """Which places of a padded tensor hold a step: bool [B, longest]."""
     return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+
+@torch.fx.wrap
+def row_of_step(lengths: torch.Tensor) -> torch.Tensor:
+    """The row that each step belongs to: int64 [sum of lengths]."""
+    rows = torch.arange(lengths.size(0), device=lengths.device)
+    return torch.repeat_interleave(rows, lengths.to(torch.int64))
+
+
+@torch.fx.wrap
+def padding_mask(lengths: torch.Tensor) -> torch.Tensor:
+    """Which places of a tensor padded to the longest row hold a step: bool [B, longest]."""
+    longest = int(lengths.max().item()) if lengths.numel() > 0 else 0
+    return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+
+@torch.fx.wrap
+def place_of_step(lengths: torch.Tensor) -> torch.Tensor:
+    """Where each step lies in a tensor padded to the longest row and flattened: int64 [sum of lengths]."""
+    return padding_mask(lengths).flatten().nonzero().squeeze(1)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import nn
-from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
+from torchrec import KeyedTensor
 
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn.dense_embedding import DenseEmbeddings
-from recinfer.nn.tables import TableSet
+from recinfer.nn.lookups import BagInputs
+from recinfer.nn.managed_collision import look_up, managed_bags, managed_lookups
+from recinfer.nn.table_collections import bag_collection
+from recinfer.nn.tables import Table, TableSet
 
 WIDE_SUFFIX = "_wide"
 
 
 class PooledEmbeddings(nn.Module):
-    """One embedding-bag collection for all groups; each group gets its features side by side.
+    """One embedding-bag collection for all groups, and one of zero-collision tables; each group gets its features side
+    by side.
 
     Args:
         groups: features of each deep group.
@@ -54,13 +59,9 @@ class PooledEmbeddings(nn.Module):
                 else:
                     dense[feature.name] = feature
                     parts[group].append((feature, None))
-        self.tables = list(tables.tables.values())
-        self.sparse_names = list(looked_up)
-        self.weighted = any(feature.is_weighted for feature in looked_up.values())
-        self.weighted_names = [name for name, feature in looked_up.items() if feature.is_weighted]
-        self.mean_names = self._mean_names() if self.weighted else []
-        self._build_modules(dense)
         keys = tables.keys()
+        self._build_tables(list(tables.tables.values()), keys, looked_up)
+        self._build_dense(dense)
         self.lookups = {key: lookup for lookup, key in keys.items()}
         self.group_keys = {
             group: [keys[(feature.name, table)] if table else f"dense:{feature.name}" for feature, table in members]
@@ -70,22 +71,28 @@ class PooledEmbeddings(nn.Module):
             group: [wide_dim if group in wide_groups else feature.output_dim for feature, _ in members]
             for group, members in parts.items()
         }
-        self._columns: dict[str, tuple[int, int]] | None = None
+        self.forget_layout()
 
-    def _mean_names(self) -> list[str]:
-        """Features of mean-pooled tables. Weighted bags can only be summed; there a mean is a sum of 1/length."""
-        names = [name for table in self.tables if table.pooling == "mean" for name in table.features]
-        for table in self.tables:
-            table.pooling = "sum"
-        return names
-
-    def _build_modules(self, dense: Mapping[str, Feature]) -> None:
+    def _build_tables(
+        self, tables: list[Table], keys: dict[tuple[str, str], str], features: Mapping[str, Feature]
+    ) -> None:
+        self.tables = [table for table in tables if table.zch is None]
+        self.managed_tables = [table for table in tables if table.zch is not None]
+        plain = {name: feature for name, feature in features.items() if feature.zch is None}
+        self.inputs = BagInputs(plain, [name for table in self.tables for name in _mean_features(table)])
+        self.weighted = self.inputs.weighted
+        names = managed_lookups(self.managed_tables, keys)
+        mean_keys = [keys[name, table.name] for table in self.managed_tables for name in _mean_features(table)]
+        self.managed_inputs = BagInputs({key: features[name] for key, name in names.items()}, mean_keys)
+        for inputs, held in ((self.inputs, self.tables), (self.managed_inputs, self.managed_tables)):
+            for table in held:
+                table.pooling = "sum" if inputs.weighted else table.pooling
         if self.tables:
-            self.ebc = EmbeddingBagCollection(
-                tables=[table.bag_config() for table in self.tables], is_weighted=self.weighted
-            )
-            for table in self.tables:
-                self.ebc.embedding_bags[table.name].weight.requires_grad_(table.trainable)
+            self.ebc = bag_collection(self.tables, weighted=self.weighted)
+        if self.managed_tables:
+            self.mc_ebc = managed_bags(self.managed_tables, keys, weighted=self.managed_inputs.weighted)
+
+    def _build_dense(self, dense: Mapping[str, Feature]) -> None:
         embedded = [
             (f.name, f.dense_embedding, f.embedding_dim) for f in dense.values() if f.dense_embedding is not None
         ]
@@ -94,20 +101,10 @@ class PooledEmbeddings(nn.Module):
         if embedded:
             self.dense_ec = DenseEmbeddings(embedded)
 
-    def learn_layout(self, batch: dict[str, torch.Tensor]) -> None:
-        """Notes which columns of the collection's output hold which lookup.
-
-        The collections (plain, quantized, sharded) order their outputs differently, and say how only on a real batch.
-        """
-        keyed = self.ebc(self._keyed_jagged(batch))
-        ends = torch.tensor(keyed.length_per_key()).cumsum(0).tolist()
-        self._columns = {
-            key: (end - width, end) for key, width, end in zip(keyed.keys(), keyed.length_per_key(), ends, strict=True)
-        }
-
     def forget_layout(self) -> None:
-        """To be called when ``ebc`` is replaced."""
-        self._columns = None
+        """To be called when a collection is replaced: each kind orders its outputs differently."""
+        self._columns: dict[str, tuple[int, int]] | None = None
+        self._managed_columns: dict[str, tuple[int, int]] | None = None
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Each group's features side by side: [B, sum of the group's dims], by name; empty groups are left out."""
@@ -116,40 +113,49 @@ class PooledEmbeddings(nn.Module):
             embedded = self.dense_ec({name: batch[f"{name}.values"] for name in self.embedded_names})
             for name in self.embedded_names:
                 pieces[f"dense:{name}"] = embedded[name]
-        if not self.tables:
-            return {
-                group: _side_by_side([pieces[key] for key in keys]) for group, keys in self.group_keys.items() if keys
-            }
-        if self._columns is None:
-            self.learn_layout(batch)
-        assert self._columns is not None
-        looked_up = self.ebc(self._keyed_jagged(batch)).values().to(torch.float32)
+        if self.managed_tables:
+            pieces.update(self._managed(batch))
+        looked_up = self._plain(batch) if self.tables else torch.empty(0, 0)
         out: dict[str, torch.Tensor] = {}
         for group, keys in self.group_keys.items():
             if not keys:
                 continue
-            runs = merge_runs([self._columns.get(key, key) for key in keys])
+            runs = merge_runs([(self._columns or {}).get(key, key) for key in keys])
             out[group] = _side_by_side(
-                [pieces[run] if isinstance(run, str) else looked_up[:, run[0] : run[1]] for run in runs]
+                [pieces[run] if isinstance(run, str) else _columns(looked_up, run) for run in runs]
             )
         return out
 
-    def _keyed_jagged(self, batch: dict[str, torch.Tensor]) -> KeyedJaggedTensor:
-        names = self.sparse_names
-        values = torch.cat([batch[f"{name}.values"] for name in names])
-        lengths = torch.cat([batch[f"{name}.lengths"] for name in names])
-        weights = torch.cat([self._weights(batch, name) for name in names]) if self.weighted else None
-        return KeyedJaggedTensor(keys=names, values=values, lengths=lengths, weights=weights)
+    def _plain(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """All lookups of ordinary tables side by side."""
+        keyed = self.ebc(self.inputs.of(batch).keyed_jagged())
+        if self._columns is None:
+            self._columns = _layout(keyed)
+        looked_up: torch.Tensor = keyed.values().to(torch.float32)
+        return looked_up
 
-    def _weights(self, batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-        values = batch[f"{name}.values"]
-        given = (
-            batch[f"{name}.weights"] if name in self.weighted_names else torch.ones_like(values, dtype=torch.float32)
-        )
-        if name not in self.mean_names:
-            return given
-        lengths = batch[f"{name}.lengths"]
-        return given / torch.repeat_interleave(lengths, lengths).to(torch.float32)
+    def _managed(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Lookups of zero-collision tables by key. In training this counts ids, so it happens once a batch."""
+        keyed = look_up(self.mc_ebc, self.managed_inputs.of(batch))
+        if self._managed_columns is None:
+            self._managed_columns = _layout(keyed)
+        looked_up = keyed.values().to(torch.float32)
+        return {key: _columns(looked_up, columns) for key, columns in self._managed_columns.items()}
+
+
+def _layout(keyed: KeyedTensor) -> dict[str, tuple[int, int]]:
+    """Which columns of a collection's output hold which lookup."""
+    widths = keyed.length_per_key()
+    ends = list(accumulate(widths))
+    return {key: (end - width, end) for key, width, end in zip(keyed.keys(), widths, ends, strict=True)}
+
+
+def _mean_features(table: Table) -> list[str]:
+    return table.features if table.pooling == "mean" else []
+
+
+def _columns(values: torch.Tensor, columns: tuple[int, int]) -> torch.Tensor:
+    return values[:, columns[0] : columns[1]]
 
 
 def merge_runs(places: Sequence[tuple[int, int] | str]) -> list[tuple[int, int] | str]:

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torchrec import EmbeddingCollection, KeyedJaggedTensor
 
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn import jagged
+from recinfer.nn.lookups import Lookups
+from recinfer.nn.managed_collision import look_up, managed_lookups, managed_sequences
 from recinfer.nn.pooled_embeddings import table_suffix
+from recinfer.nn.table_collections import sequence_collection
 from recinfer.nn.tables import TableSet
 
 
 class SequenceEmbeddings(nn.Module):
-    """One embedding collection per width for all sequence groups.
+    """One embedding collection per width for all sequence groups, and one per width of zero-collision tables.
 
     Tables are apart from those of :class:`~recinfer.nn.pooled_embeddings.PooledEmbeddings`, also where names agree.
 
@@ -29,6 +31,7 @@ class SequenceEmbeddings(nn.Module):
         super().__init__()
         self.groups = {name: list(features) for name, features in groups.items()}
         sets: dict[int, TableSet] = {}
+        zero_collision: dict[int, TableSet] = {}
         tables_of: dict[tuple[str, str], str] = {}
         self._names: dict[int, list[str]] = {}
         for group, features in self.groups.items():
@@ -38,15 +41,24 @@ class SequenceEmbeddings(nn.Module):
                 if not feature.is_sparse:
                     continue
                 dim = feature.output_dim
-                tables_of[group, feature.name] = sets.setdefault(dim, TableSet()).add(feature, suffix=suffix)
-                names = self._names.setdefault(dim, [])
-                if feature.name not in names:
-                    names.append(feature.name)
-        keys = {use: key for tables in sets.values() for use, key in tables.keys().items()}
+                chosen = sets if feature.zch is None else zero_collision
+                tables_of[group, feature.name] = chosen.setdefault(dim, TableSet()).add(feature, suffix=suffix)
+                if feature.zch is None and feature.name not in self._names.setdefault(dim, []):
+                    self._names[dim].append(feature.name)
+        every = [*sets.values(), *zero_collision.values()]
+        keys = {use: key for tables in every for use, key in tables.keys().items()}
         self._keys = {(group, name): keys[name, table] for (group, name), table in tables_of.items()}
         self._looked_up = {dim: list(tables.keys().values()) for dim, tables in sets.items()}
-        self.tables = [table for tables in sets.values() for table in tables.tables.values()]
-        self.ec_dict = nn.ModuleDict({str(dim): _collection(tables) for dim, tables in sets.items()})
+        self.tables = [table for tables in every for table in tables.tables.values()]
+        self.ec_dict = nn.ModuleDict(
+            {str(dim): sequence_collection(list(tables.tables.values())) for dim, tables in sets.items()}
+        )
+        self.mc_ec_dict = nn.ModuleDict()
+        self._managed: dict[int, dict[str, str]] = {}
+        for dim, tables in zero_collision.items():
+            held = list(tables.tables.values())
+            self.mc_ec_dict[str(dim)] = managed_sequences(held, tables.keys())
+            self._managed[dim] = managed_lookups(held, tables.keys())
 
     def query_dim(self, group: str) -> int:
         """Width of a group's query."""
@@ -77,16 +89,17 @@ class SequenceEmbeddings(nn.Module):
     def _look_up(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The embedding of every id: [sum, dim] per sparse feature and table."""
         out: dict[str, torch.Tensor] = {}
-        for dim, names in self._names.items():
-            keyed = KeyedJaggedTensor(
-                keys=names,
-                values=torch.cat([batch[f"{name}.values"] for name in names]),
-                lengths=torch.cat([self._id_lengths(batch, name) for name in names]),
-            )
-            found = self.ec_dict[str(dim)](keyed)
-            for key in self._looked_up[dim]:
-                out[key] = found[key].values().to(torch.float32)
+        for dim, keys in self._looked_up.items():
+            names = self._names[dim]
+            found = self.ec_dict[str(dim)](self._lookups(batch, names, names).keyed_jagged())
+            out.update({key: found[key].values().to(torch.float32) for key in keys})
+        for dim, lookups in self._managed.items():
+            found = look_up(self.mc_ec_dict[str(dim)], self._lookups(batch, list(lookups), list(lookups.values())))
+            out.update({key: found[key].values().to(torch.float32) for key in lookups})
         return out
+
+    def _lookups(self, batch: dict[str, torch.Tensor], keys: Sequence[str], names: Sequence[str]) -> Lookups:
+        return Lookups(keys, [batch[f"{name}.values"] for name in names], [self._id_lengths(batch, n) for n in names])
 
     def _id_lengths(self, batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:
         """Ids per row, [B]; the sums over steps where a step holds several."""
@@ -118,13 +131,6 @@ class SequenceEmbeddings(nn.Module):
         if feature.is_sparse and feature.value_dim != 1:
             values = jagged.pool_steps(values, batch[f"{feature.name}.key_lengths"], feature.pooling == "mean")
         return jagged.align_steps(values, batch[f"{feature.name}.lengths"], lengths)
-
-
-def _collection(tables: TableSet) -> EmbeddingCollection:
-    collection = EmbeddingCollection(tables=[table.sequence_config() for table in tables.tables.values()])
-    for table in tables.tables.values():
-        collection.embeddings[table.name].weight.requires_grad_(table.trainable)
-    return collection
 
 
 def _check_member(feature: Feature, group: str) -> None:

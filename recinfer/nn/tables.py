@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Table:
         data_type: ``FP32`` or ``FP16``.
         trainable: False for a table that training leaves as it is.
         init_fn: fills the new table in place, or None for the default.
+        zch: the ``ZeroCollisionHash`` message of a table whose ids find their rows in training, or None.
         features: names, in order of first use.
     """
 
@@ -38,27 +39,28 @@ class Table:
     data_type: str
     trainable: bool
     init_fn: Callable[[torch.Tensor], Any] | None
+    zch: Any | None = None
     features: list[str] = field(default_factory=list)
 
-    def bag_config(self) -> EmbeddingBagConfig:
-        """For a pooled table."""
+    def bag_config(self, keys: Sequence[str] = ()) -> EmbeddingBagConfig:
+        """For a pooled table; ``keys`` in place of the names of its features."""
         return EmbeddingBagConfig(
             name=self.name,
             num_embeddings=self.rows,
             embedding_dim=self.dim,
-            feature_names=self.features,
+            feature_names=list(keys) or self.features,
             pooling=POOLING[self.pooling],
             data_type=DATA_TYPES[self.data_type],
             init_fn=self.init_fn,
         )
 
-    def sequence_config(self) -> EmbeddingConfig:
-        """For a table that is looked up id by id."""
+    def sequence_config(self, keys: Sequence[str] = ()) -> EmbeddingConfig:
+        """For a table that is looked up id by id; ``keys`` in place of the names of its features."""
         return EmbeddingConfig(
             name=self.name,
             num_embeddings=self.rows,
             embedding_dim=self.dim,
-            feature_names=self.features,
+            feature_names=list(keys) or self.features,
             data_type=DATA_TYPES[self.data_type],
             init_fn=self.init_fn,
         )
@@ -89,9 +91,10 @@ class TableSet:
             data_type=_choice(feature.config.data_type, DATA_TYPES, "data_type", feature),
             trainable=bool(feature.config.trainable),
             init_fn=build_init_fn(init_fn or feature.config.init_fn, feature.name),
+            zch=feature.zch,
         )
         held = self.tables.setdefault(made.name, made)
-        for what in ("rows", "dim", "pooling", "data_type", "trainable"):
+        for what in ("rows", "dim", "pooling", "data_type", "trainable", "zch"):
             if getattr(held, what) != getattr(made, what):
                 raise ConfigError(
                     f"features {held.features[0]!r} and {feature.name!r} share the table {made.name!r}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 
 import torch
@@ -20,11 +21,11 @@ SCRIPTED = "scripted_model.pt"
 CONFIG = "pipeline.config"
 
 
-class ExportScorer(Scorer):
-    """A scripted model of an export folder.
+class ExportedModel(Scorer):
+    """A model of an export folder, of any kind.
 
     Args:
-        folder: holds ``scripted_model.pt`` and ``pipeline.config``.
+        folder: holds ``pipeline.config`` and what the kind needs.
         fingerprint: of the export.
 
     Raises:
@@ -34,8 +35,7 @@ class ExportScorer(Scorer):
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
         config = with_assets_in(load_pipeline_config(require(folder, CONFIG)), folder)
-        self._model = load_scripted(require(folder, SCRIPTED))
-        self._device = torch.device("cpu")
+        self._open(folder)
         features = used_features(config, build_features(config))
         self._check_table_sizes(features)
         super().__init__(features, fingerprint, config.data_config)
@@ -48,6 +48,18 @@ class ExportScorer(Scorer):
                 f"{self.folder}: the table sizes of {', '.join(unknown)} are not known, so ids cannot be checked",
                 "put the vocabulary files that pipeline.config names where it says",
             )
+
+    @abstractmethod
+    def _open(self, folder: Path) -> None:
+        """Loads what the kind runs."""
+
+
+class ExportScorer(ExportedModel):
+    """A scripted model: ``scripted_model.pt`` of an export folder."""
+
+    def _open(self, folder: Path) -> None:
+        self._model = load_scripted(require(folder, SCRIPTED))
+        self._device = torch.device("cpu")
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk; TorchScript releases the GIL, so threads run side by side."""

@@ -6,19 +6,22 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
+from torch.distributed.checkpoint.metadata import Metadata
 from torchrec.optim.keyed import KeyedOptimizer
 
 from recinfer.data.files import sync_folder
 from recinfer.errors import ModelError, OutputError
+from recinfer.nn.managed_collision import settle
 from recinfer.train.checkpoint_fit import check_fit
 from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
+from recinfer.train.collision_history import load_history, save_history
+from recinfer.train.moving_average import UPDATES, MovingAverage
 from recinfer.train.optimizer_state import load_optimizer_state, optimizer_state
 from recinfer.train.optimizers import DenseOptimizer
 
@@ -55,14 +58,14 @@ class TrainState:
         dense: optimizers of the dense parameters.
         fused: optimizer of the embedding tables.
         plan: JSON of the sharding plan.
-        averages: moving averages of the dense parameters, by name, if they are kept.
+        averages: moving averages of the dense parameters, if they are kept.
     """
 
     module: nn.Module
     dense: Sequence[DenseOptimizer] = ()
     fused: KeyedOptimizer | None = None
     plan: str = "{}"
-    averages: dict[str, torch.Tensor] | None = None
+    averages: MovingAverage | None = None
 
 
 def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
@@ -78,8 +81,9 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
         draft.mkdir(parents=True)
         write_tensors(draft / "model", state.module.state_dict())
         write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused))
+        save_history(state.module, draft / "zch")
         if state.averages is not None:
-            write_tensors(draft / "ema", state.averages)
+            write_tensors(draft / "ema", state.averages.state_dict())
         _write(draft / "plan", state.plan)
         _write(draft / "meta.json", json.dumps(asdict(position), indent=2) + "\n")
         sync_folder(draft)
@@ -108,9 +112,10 @@ def load(model: nn.Module, checkpoint: str | Path, *, use_ema: bool = False) -> 
         ModelError: there is none, it is damaged, or its names or shapes are not the model's.
     """
     folder = find_checkpoint(checkpoint)
-    state = _named_state(model)
+    state = named_state(model)
     check_fit(read_index(folder / "model"), state, str(folder))
     read_tensors(folder / "model", state)
+    settle(model)
     if use_ema:
         _load_averages(folder, state)
     return folder
@@ -124,12 +129,9 @@ def load_training(state: TrainState, checkpoint: Path) -> Position:
     """
     load(state.module, checkpoint)
     load_optimizer_state(checkpoint / "optimizer", state.dense, state.fused)
+    load_history(state.module, checkpoint / "zch")
     if state.averages is not None:
-        stored = checkpoint / "ema"
-        if stored.is_dir():
-            read_tensors(stored, state.averages)
-        else:
-            _restart_averages(state)
+        _resume_averages(checkpoint / "ema", state.averages)
     return read_position(checkpoint)
 
 
@@ -145,7 +147,8 @@ def read_position(checkpoint: Path) -> Position:
         raise ModelError(f"{path} is damaged: {error}", "use an earlier checkpoint") from error
 
 
-def _named_state(model: nn.Module) -> dict[str, Any]:
+def named_state(model: nn.Module) -> dict[str, Any]:
+    """Parameters and buffers under the names that checkpoints give them, which start with ``model.``."""
     state = model.state_dict()
     if all(name.startswith(PREFIX) for name in state):
         return state
@@ -160,15 +163,25 @@ def _load_averages(folder: Path, state: dict[str, Any]) -> None:
         )
     index = read_index(folder / "ema")
     known = {name: state[name] for name in index.state_dict_metadata if name in state}
-    check_fit(index, known, str(folder / "ema"))
+    # How many updates the averages hold matters to training only.
+    check_fit(_without(index, UPDATES), known, str(folder / "ema"))
     read_tensors(folder / "ema", known)
 
 
-def _restart_averages(state: TrainState) -> None:
-    assert state.averages is not None
-    parameters = dict(state.module.named_parameters())
-    for name, average in state.averages.items():
-        average.copy_(parameters[name].detach())
+def _resume_averages(folder: Path, averages: MovingAverage) -> None:
+    if not folder.is_dir():
+        averages.restart()
+        return
+    state = averages.state_dict()
+    if UPDATES not in read_index(folder).state_dict_metadata:
+        # Written before updates were counted: there was at least one.
+        state.pop(UPDATES).fill_(1)
+    read_tensors(folder, state)
+
+
+def _without(index: Metadata, name: str) -> Metadata:
+    left = {key: value for key, value in index.state_dict_metadata.items() if key != name}
+    return replace(index, state_dict_metadata=left)
 
 
 def _write(path: Path, text: str) -> None:

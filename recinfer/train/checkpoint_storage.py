@@ -13,7 +13,7 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint import DefaultLoadPlanner, FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta, TensorStorageMetadata
 from torch.distributed.checkpoint.planner import ReadItem
 
 from recinfer.data.files import sync_folder
@@ -85,6 +85,21 @@ def read_tensors(folder: Path, state: dict[str, Any]) -> None:
             f"the checkpoint {folder} cannot be read: {_reason(error)}",
             "copy the folder again, or use an earlier checkpoint",
         ) from error
+
+
+def read_all(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a folder, new in memory.
+
+    Raises:
+        ModelError: a file is damaged or missing.
+    """
+    state = {
+        name: torch.empty(stored.size, dtype=stored.properties.dtype)
+        for name, stored in read_index(folder).state_dict_metadata.items()
+        if isinstance(stored, TensorStorageMetadata)
+    }
+    read_tensors(folder, state)
+    return state
 
 
 def write_tensors(folder: Path, state: dict[str, Any]) -> None:

@@ -13,6 +13,15 @@ from torch import nn
 from torchrec import JaggedTensor, KeyedTensor
 from torchrec.distributed.embedding import ShardedEmbeddingCollection
 from torchrec.distributed.embeddingbag import ShardedEmbeddingBagCollection
+from torchrec.distributed.mc_embedding import ShardedManagedCollisionEmbeddingCollection
+from torchrec.distributed.mc_embeddingbag import ShardedManagedCollisionEmbeddingBagCollection
+
+SHARDED = (
+    ShardedEmbeddingBagCollection,
+    ShardedEmbeddingCollection,
+    ShardedManagedCollisionEmbeddingBagCollection,
+    ShardedManagedCollisionEmbeddingCollection,
+)
 
 
 class _Unscale(torch.autograd.Function):
@@ -44,8 +53,9 @@ def unscale_tables(model: nn.Module, scaler: torch.amp.GradScaler) -> None:
         }
 
     def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-        output.callbacks.append(unscale)
+        # Zero-collision collections give the rows of the ids too.
+        (output[0] if isinstance(output, tuple) else output).callbacks.append(unscale)
 
     for module in model.modules():
-        if isinstance(module, ShardedEmbeddingBagCollection | ShardedEmbeddingCollection):
+        if isinstance(module, SHARDED):
             module.register_forward_hook(hook)

@@ -18,6 +18,7 @@ from recinfer.train.gradient_scaling import unscale_tables
 from recinfer.train.losses import total_loss
 from recinfer.train.moving_average import MovingAverage
 from recinfer.train.optimizers import build_dense_optimizers
+from recinfer.train.pareto import ParetoWeights
 from recinfer.train.settings import Clipping, TrainSettings
 from recinfer.train.sparse_optimizers import build_sparse_optimizer
 from recinfer.train.table_optimizer import TableOptimizer
@@ -46,19 +47,27 @@ class Learner:
         settings: read from it.
         group: the process group.
         device: where to train.
+        pareto: weigh the losses of tasks by Pareto efficiency.
 
     Raises:
         ConfigError: an optimizer is missing or not available on the device.
     """
 
     def __init__(
-        self, model: Model, config: Any, settings: TrainSettings, group: dist.ProcessGroup, device: torch.device
+        self,
+        model: Model,
+        config: Any,
+        settings: TrainSettings,
+        group: dist.ProcessGroup,
+        device: torch.device,
+        *,
+        pareto: bool = False,
     ) -> None:
         self.tasks: Sequence[Task] = model.tasks
         self.training_tasks: Sequence[Task] = model.training_tasks
         self.settings, self.device = settings, device
         sparse = build_sparse_optimizer(config.sparse_optimizer, device.type)
-        self.module = shard(ModelHolder(model.to(device)), sparse.fused_params, group, device)
+        self.module = shard(ModelHolder(model.to(device)), sparse.fused_params, group, device, sparse.initial_state)
         self.tables = TableOptimizer(self.module.fused_optimizer, sparse.schedule, sparse.initial_state)
         in_tables = set(self.module.fused_optimizer.params)
         self.parameters = {
@@ -67,7 +76,9 @@ class Learner:
             if name not in in_tables and parameter.requires_grad
         }
         self.dense = build_dense_optimizers(config.dense_optimizer, self.parameters.items())
-        self.averages = MovingAverage(self.parameters, settings.ema_decay) if settings.ema_decay else None
+        decay = settings.ema_decay
+        self.averages = None if decay is None else MovingAverage(self.parameters, decay)
+        self.pareto = ParetoWeights(self.training_tasks, list(self.parameters.values())) if pareto else None
         self.scaler: torch.amp.GradScaler | None = None
         if settings.scaler is not None:
             self.scaler = torch.amp.GradScaler(device.type, **settings.scaler)  # type: ignore[arg-type]
@@ -77,8 +88,7 @@ class Learner:
     @property
     def state(self) -> TrainState:
         """What checkpoints keep."""
-        averages = self.averages.averages if self.averages is not None else None
-        return TrainState(self.module, self.dense, self.tables.fused, plan_json(self.module.plan), averages)
+        return TrainState(self.module, self.dense, self.tables.fused, plan_json(self.module.plan), self.averages)
 
     def set_rates(self, step: int, epoch: int) -> dict[str, float]:
         """Sets the learning rates of the next update; ``sparse``, ``dense``, ``dense_1`` ... -> rate."""
@@ -100,8 +110,13 @@ class Learner:
         """The loss of a batch, its parts, and the predictions."""
         self.module.train()
         predictions = self.predict(batch.features)
-        loss, parts = total_loss(self.training_tasks, predictions, batch.labels, batch.weights, batch.groups)
+        balance = None if self.pareto is None else self._balance
+        loss, parts = total_loss(self.training_tasks, predictions, batch.labels, batch.weights, batch.groups, balance)
         return loss, parts, predictions
+
+    def _balance(self, losses: Sequence[torch.Tensor]) -> list[float]:
+        assert self.pareto is not None
+        return self.pareto(losses, None if self.scaler is None else self.scaler.scale)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Learns from a loss: tables at once, dense parameters when ``gradient_accumulation_steps`` batches are in.
@@ -129,11 +144,19 @@ class Learner:
             else:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        if self.scaler is not None and optimizers:
-            self.scaler.update()
+        self._pending = 0
+        if self.scaler is not None and optimizers and _skipped(self.scaler):
+            return
         if self.averages is not None:
             self.averages.update()
-        self._pending = 0
+
+
+def _skipped(scaler: torch.amp.GradScaler) -> bool:
+    """Whether a gradient overflowed, so that nothing was updated; the scale is adapted."""
+    before = scaler.get_scale()
+    scaler.update()
+    # The scale falls after an overflow, and only then.
+    return bool(scaler.get_scale() < before)
 
 
 def clip(parameters: list[nn.Parameter], clipping: Clipping) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from recinfer.errors import StageError
 from recinfer.train.batches import Batch, BatchSource
-from recinfer.train.checkpoint import Position, checkpoints, delete_old, load, load_training, save
+from recinfer.train.checkpoint import Position, checkpoints, delete_old, load_training, save
 from recinfer.train.checkpoint_folders import record_results
 from recinfer.train.evaluator import evaluate, write_results
 from recinfer.train.learner import Learner
@@ -26,6 +26,8 @@ from recinfer.train.reports import StepResult, TrainReport
 from recinfer.train.settings import TrainSettings
 from recinfer.train.summaries import Summaries
 from recinfer.train.train_metrics import TrainMetrics
+from recinfer.train.warm_start import warm_start
+from recinfer.train.warm_start_names import read_name_map
 
 logger = logging.getLogger(__name__)
 RESULT = "train_eval_result.json"
@@ -98,8 +100,11 @@ class Loop:
             self.saved = found[-1]
             logger.info("going on from %s: step %d, epoch %d", found[-1], old.step, old.epoch)
             return found[-1]
-        if self.config.train_config.fine_tune_checkpoint:
-            used = load(self.learner.module, self.config.train_config.fine_tune_checkpoint)
+        train_config = self.config.train_config
+        if train_config.fine_tune_checkpoint:
+            renamed = train_config.fine_tune_ckpt_param_map
+            names = read_name_map(renamed) if renamed else {}
+            used = warm_start(self.learner.module, train_config.fine_tune_checkpoint, names)
             if self.learner.averages is not None:
                 self.learner.averages.restart()
             logger.info("fine-tuning %s", used)

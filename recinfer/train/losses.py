@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from recinfer.config.task_fit import LOSSES, loss_kind, loss_misfit, loss_option_misfit
 from recinfer.data.parser import Tensors
 from recinfer.errors import BadRowError, ConfigError
 from recinfer.models.base import LOSS_PREFIX, Task
@@ -15,8 +16,9 @@ from recinfer.train.ranking_losses import binary_focal, joint_ranking_calibratio
 from recinfer.train.row_weights import row_weights, sample_weight, weighted_mean
 from recinfer.train.task_columns import rows_of
 
-SUPPORTED = ("binary_cross_entropy", "binary_focal_loss", "softmax_cross_entropy", "jrc_loss", "l2_loss")
 SESSION = "session/"
+# From the losses of all tasks to their weights.
+Balance = Callable[[Sequence[torch.Tensor]], Sequence[float]]
 
 
 def check_losses(tasks: Sequence[Task]) -> None:
@@ -28,22 +30,16 @@ def check_losses(tasks: Sequence[Task]) -> None:
     for task in tasks:
         where = f"tower {task.name!r}" if task.name else "model_config"
         if not task.losses:
-            raise ConfigError(f"{where} has no losses", f"add one of {', '.join(SUPPORTED)}")
+            raise ConfigError(f"{where} has no losses", f"add one of {', '.join(LOSSES)}")
         if not task.label:
             raise ConfigError(f"{where} has no label", "name it in data_config.label_fields")
         for loss in task.losses:
-            _check_loss(loss.WhichOneof("loss"), task, where)
-
-
-def _check_loss(kind: str | None, task: Task, where: str) -> None:
-    if kind not in SUPPORTED:
-        raise ConfigError(f"loss `{kind}` is not supported: {where}", f"use one of {', '.join(SUPPORTED)}")
-    if kind == "softmax_cross_entropy" and task.num_class < 2:
-        raise ConfigError(f"softmax_cross_entropy with num_class {task.num_class}: {where}", "set num_class above 1")
-    if kind == "jrc_loss" and task.num_class != 2:
-        raise ConfigError(f"jrc_loss with num_class {task.num_class}: {where}", "set num_class to 2")
-    if kind not in ("softmax_cross_entropy", "jrc_loss") and task.num_class > 1:
-        raise ConfigError(f"{kind} with num_class {task.num_class}: {where}", "use softmax_cross_entropy")
+            kind = loss_kind(loss)
+            misfit = loss_misfit(kind, task.num_class)
+            if misfit is None and kind is not None:
+                misfit = loss_option_misfit(kind, getattr(loss, kind))
+            if misfit is not None:
+                raise ConfigError(f"{misfit[0]}: {where}", misfit[1])
 
 
 def check_label_values(tasks: Sequence[Task], labels: Tensors) -> None:
@@ -80,6 +76,7 @@ def total_loss(
     labels: Tensors,
     weights: Tensors,
     groups: Mapping[str, torch.Tensor] | None = None,
+    balance: Balance | None = None,
 ) -> tuple[torch.Tensor, Tensors]:
     """The loss that training minimises, and its parts.
 
@@ -92,13 +89,15 @@ def total_loss(
         labels: label column -> [B].
         weights: sample weight column -> float32 [B]; a task takes the one that it names, or else the only one.
         groups: grouping column -> int64 [B], for losses within sessions.
+        balance: gives one more factor for each loss of each task, from all of them times their task weights; None
+            for 1.
 
     Returns:
         The sum over tasks of part times task weight, plus the model's own losses, a scalar; and the parts, keyed
         ``<loss>``, ``<loss>_<task>`` or as the model calls its own.
     """
     parts: Tensors = {}
-    total = torch.zeros((), device=next(iter(labels.values())).device)
+    terms: list[torch.Tensor] = []
     for task in tasks:
         weight = row_weights(task, labels, weights)
         selected = {"label": labels[task.label], **_outputs(task, predictions), **_sessions(task, groups or {})}
@@ -109,7 +108,11 @@ def total_loss(
         for loss in task.losses:
             part = weighted_mean(row_losses(loss, task, selected), weight)
             parts[f"{loss.WhichOneof('loss')}{task.suffix}"] = part.detach()
-            total = total + part * task.weight
+            terms.append(part * task.weight)
+    factors = [1.0] * len(terms) if balance is None else balance(terms)
+    total = torch.zeros((), device=next(iter(labels.values())).device)
+    for factor, term in zip(factors, terms, strict=True):
+        total = total + term * factor
     for key, value in predictions.items():
         if key.startswith(LOSS_PREFIX):
             own = value.float()

@@ -12,19 +12,16 @@ import torch
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, MulticlassAccuracy, MulticlassAUROC
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
+from recinfer.config.task_fit import GROUPED, REGRESSION, TWO_CLASS, metric_misfit, metric_option_misfit
 from recinfer.data.parser import Tensors
 from recinfer.errors import ConfigError
 from recinfer.models.base import Task
 from recinfer.train.batches import Batch
-from recinfer.train.ranking_metrics import GroupedAUC, NormalizedEntropy
+from recinfer.train.pair_metrics import XAUC, GroupedXAUC
+from recinfer.train.ranking_metrics import GroupedAUC, NormalizedEntropy, RecallAtK
 from recinfer.train.task_columns import grouping_columns, rows_of
 
 __all__ = ["Metrics", "NamedMetric", "build_metric", "grouping_columns"]
-
-GROUPED = ("grouped_auc",)
-TWO_CLASS = ("auc", "grouped_auc", "normalized_entropy")
-REGRESSION = ("mean_absolute_error", "mean_squared_error")
-SUPPORTED = (*TWO_CLASS, "multiclass_auc", "accuracy", *REGRESSION)
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class NamedMetric:
         group: grouping column, "" for none.
         whole_labels: whether labels are classes instead of amounts.
         task: what it is about.
-        metric: a torchmetrics one, or one of :mod:`recinfer.train.ranking_metrics`.
+        metric: a torchmetrics one, or one of :mod:`recinfer.train.ranking_metrics` or ``pair_metrics``.
     """
 
     name: str
@@ -102,18 +99,16 @@ def build_metric(config: Any, task: Task, device: torch.device | None = None) ->
     """
     kind = config.WhichOneof("metric")
     where = f"tower {task.name!r}" if task.name else "model_config"
-    if kind not in SUPPORTED:
-        raise ConfigError(f"metric `{kind}` is not supported: {where}", f"use one of {', '.join(SUPPORTED)}")
+    grouping_key = getattr(getattr(config, kind), "grouping_key", "") if kind else ""
+    misfit = metric_misfit(kind, task.num_class, task.loss_kinds, grouping_key)
+    misfit = misfit or metric_option_misfit(kind, getattr(config, kind), task.num_class)
+    if misfit is not None:
+        raise ConfigError(f"{misfit[0]}: {where}", misfit[1])
     message = getattr(config, kind)
     regression = "l2_loss" in task.loss_kinds
-    fits = _fits(kind, task.num_class, regression)
-    if not fits:
-        raise ConfigError(f"metric `{kind}` does not fit num_class {task.num_class} and its losses: {where}")
-    if kind in GROUPED and not message.grouping_key:
-        raise ConfigError(f"metric `{kind}` has no grouping_key: {where}", "name the column to group by")
     metric = _BUILDERS[kind](message, task.num_class)
     return NamedMetric(
-        name=f"{kind}{task.suffix}",
+        name=f"{f'recall@{message.top_k}' if kind == 'recall_at_k' else kind}{task.suffix}",
         score=_score(kind, task.num_class, regression) + task.suffix,
         label=task.label,
         group=message.grouping_key if kind in GROUPED else "",
@@ -121,16 +116,6 @@ def build_metric(config: Any, task: Task, device: torch.device | None = None) ->
         task=task,
         metric=metric.to(device) if device is not None and isinstance(metric, torch.nn.Module) else metric,
     )
-
-
-def _fits(kind: str, num_class: int, regression: bool) -> bool:
-    if kind in REGRESSION:
-        return num_class == 1
-    if regression:
-        return False
-    if kind in TWO_CLASS:
-        return num_class <= 2
-    return kind == "accuracy" or num_class > 1
 
 
 def _score(kind: str, num_class: int, regression: bool) -> str:
@@ -154,6 +139,9 @@ _BUILDERS: dict[str, Callable[[Any, int], Any]] = {
     "accuracy": _accuracy,
     "mean_absolute_error": lambda message, _: MeanAbsoluteError(),
     "mean_squared_error": lambda message, _: MeanSquaredError(),
+    "xauc": lambda message, _: XAUC(message.in_batch),
+    "grouped_xauc": lambda message, _: GroupedXAUC(),
+    "recall_at_k": lambda message, _: RecallAtK(message.top_k),
     "normalized_entropy": lambda message, _: NormalizedEntropy(message.eta),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from recinfer.errors import ConfigError
+from recinfer.train.optimizer_kinds import DENSE, dense_kind, part_pattern
 from recinfer.train.schedules import Schedule, build_schedule
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -47,7 +47,8 @@ class DenseOptimizer:
 def build_dense_optimizers(config: Any, parameters: Iterable[tuple[str, nn.Parameter]]) -> list[DenseOptimizer]:
     """One optimizer for each ``part_optimizers`` entry that matches anything, and the main one for the rest.
 
-    A parameter belongs to the first entry whose ``regex_pattern`` is found in its name.
+    A parameter belongs to the first entry whose ``regex_pattern`` matches its whole name, as in TorchEasyRec. An entry
+    without a learning rate schedule takes the main one's, from its own ``lr`` on.
 
     Args:
         config: a ``DenseOptimizer`` message.
@@ -56,26 +57,24 @@ def build_dense_optimizers(config: Any, parameters: Iterable[tuple[str, nn.Param
     Raises:
         ConfigError: an optimizer is missing, a pattern is not a regular expression or matches no name.
     """
-    where = "train_config.dense_optimizer"
     rest = dict(parameters)
     out: list[DenseOptimizer] = []
     for position, part in enumerate(config.part_optimizers):
-        place = f"{where}.part_optimizers[{position}]"
-        pattern = _compile(part.regex_pattern, place)
-        chosen = {name: parameter for name, parameter in rest.items() if pattern.search(name)}
+        place = f"{DENSE}.part_optimizers[{position}]"
+        pattern = part_pattern(part.regex_pattern, place)
+        chosen = {name: parameter for name, parameter in rest.items() if pattern.fullmatch(name)}
         if not chosen:
             raise ConfigError(f"{place}: no dense parameter matches {part.regex_pattern!r}", _names(rest))
         rest = {name: parameter for name, parameter in rest.items() if name not in chosen}
-        out.append(_build(part, chosen, place))
+        out.append(_build(part, part if part.WhichOneof("learning_rate") else config, chosen, place))
     if rest:
-        out.append(_build(config, rest, where))
+        out.append(_build(config, config, rest, DENSE))
     return out
 
 
-def _build(config: Any, parameters: dict[str, nn.Parameter], where: str) -> DenseOptimizer:
-    kind = config.WhichOneof("optimizer")
-    if kind is None:
-        raise ConfigError(f"{where} names no optimizer", f"choose one of {', '.join(OPTIMIZERS)}")
+def _build(config: Any, scheduled: Any, parameters: dict[str, nn.Parameter], where: str) -> DenseOptimizer:
+    """The optimizer of one message, with the schedule of another or the same."""
+    kind = dense_kind(config, where)
     message = getattr(config, kind)
     fields = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
     arguments = {name: value for name, value in fields.items() if name not in BETAS}
@@ -85,15 +84,8 @@ def _build(config: Any, parameters: dict[str, nn.Parameter], where: str) -> Dens
         optimizer = OPTIMIZERS[kind](parameters.values(), **arguments)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}.{kind}: {error}") from error
-    return DenseOptimizer(optimizer, build_schedule(config, message.lr, where), parameters)
-
-
-def _compile(pattern: str, where: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"{where}.regex_pattern {pattern!r} is not a regular expression: {error}") from error
+    return DenseOptimizer(optimizer, build_schedule(scheduled, message.lr, where), parameters)
 
 
 def _names(parameters: dict[str, nn.Parameter]) -> str:
-    return f"the names are: {', '.join(list(parameters)[:10])}"
+    return f"a pattern matches whole names, such as model\\..*; they are: {', '.join(list(parameters)[:10])}"

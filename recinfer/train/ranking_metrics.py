@@ -1,4 +1,4 @@
-"""Metrics that torchmetrics does not have: AUC within groups, and normalised entropy."""
+"""Metrics that torchmetrics does not have: AUC within groups, normalised entropy, recall of several."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -72,7 +73,7 @@ class NormalizedEntropy:
     """Cross entropy over the entropy of always saying the mean label (He et al., ADKDD 2014): below 1 is a gain.
 
     Args:
-        eta: scores are kept this far from 0 and 1.
+        eta: the mean label is kept this far from 0 and 1.
     """
 
     def __init__(self, eta: float = 1e-12) -> None:
@@ -82,7 +83,8 @@ class NormalizedEntropy:
     def update(self, scores: torch.Tensor, labels: torch.Tensor) -> None:
         """Adds a batch: probabilities [B], labels 0 or 1 [B]."""
         label = labels.double()
-        self._entropy += float(self._cross_entropy(scores.double(), label).sum())
+        # Logarithms end at -100, so that a sure score costs a lot, and not everything, where it is wrong.
+        self._entropy += float(functional.binary_cross_entropy(scores.double(), label, reduction="sum"))
         self._positives += float(label.sum())
         self._rows += len(label)
 
@@ -90,14 +92,37 @@ class NormalizedEntropy:
         """The metric, or NaN where all labels are equal or there is no row."""
         if self._positives in (0.0, float(self._rows)):
             return math.nan
-        rate = torch.tensor(self._positives / self._rows, dtype=torch.float64)
-        return self._entropy / (self._rows * float(self._cross_entropy(rate, rate)))
+        rate = min(max(self._positives / self._rows, self.eta), 1 - self.eta)
+        negatives = self._rows - self._positives
+        return self._entropy / -(self._positives * math.log(rate) + negatives * math.log(1 - rate))
 
     def reset(self) -> None:
         """Forgets all rows."""
         self._entropy, self._positives, self._rows = 0.0, 0.0, 0
 
-    def _cross_entropy(self, score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        yes = torch.log(torch.clamp(score, min=self.eta))
-        no = torch.log(torch.clamp(1 - score, min=self.eta))
-        return -(label * yes + (1 - label) * no)
+
+class RecallAtK:
+    """How many of the relevant candidates are among the ``top_k`` of their row.
+
+    Args:
+        top_k: at least 1.
+    """
+
+    def __init__(self, top_k: int) -> None:
+        self.top_k = top_k
+        self.reset()
+
+    def update(self, scores: torch.Tensor, target: torch.Tensor) -> None:
+        """Adds a batch: scores [B, C], and the relevant candidates as bool [B, C], or the only one of a row, [B]."""
+        relevant = functional.one_hot(target, scores.size(1)).bool() if target.dim() == 1 else target.bool()
+        best = torch.topk(scores, min(self.top_k, scores.size(1)), dim=1).indices
+        self._found += int(relevant.gather(1, best).sum())
+        self._relevant += int(relevant.sum())
+
+    def compute(self) -> float:
+        """The metric, or NaN where nothing is relevant."""
+        return self._found / self._relevant if self._relevant else math.nan
+
+    def reset(self) -> None:
+        """Forgets all rows."""
+        self._found, self._relevant = 0, 0

@@ -20,7 +20,7 @@ def row_weights(task: Task, labels: Tensors, weights: Tensors) -> torch.Tensor |
         float32 [B], or None where all rows count alike.
 
     Raises:
-        ConfigError: the task's sample weight is not among the weights, or could be any of several.
+        ConfigError: the task's sample weight is not among the weights.
     """
     weight = sample_weight(task, weights)
     if not task.task_space:
@@ -31,11 +31,16 @@ def row_weights(task: Task, labels: Tensors, weights: Tensors) -> torch.Tensor |
 
 
 def sample_weight(task: Task, weights: Tensors) -> torch.Tensor | None:
-    """The sample weights that a task names, or else the only ones, float32 [B]; None without any.
+    """The sample weights that a task names, float32 [B]; None without any.
+
+    A model's single task, which can name none, takes the first of ``sample_weight_fields``; a tower that names none
+    counts all rows alike, as in TorchEasyRec.
 
     Raises:
-        ConfigError: the named ones are missing, or there are several and the task names none.
+        ConfigError: the named ones are missing.
     """
+    if task.sample_weight is None:
+        return None
     if task.sample_weight:
         if task.sample_weight not in weights:
             raise ConfigError(
@@ -43,11 +48,6 @@ def sample_weight(task: Task, weights: Tensors) -> torch.Tensor | None:
                 "name the column in data_config.sample_weight_fields",
             )
         return weights[task.sample_weight]
-    if len(weights) > 1:
-        raise ConfigError(
-            f"data_config.sample_weight_fields names {len(weights)} columns, and a task does not say which is its own",
-            "name one column",
-        )
     return next(iter(weights.values()), None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ class Schedule(ABC):
         """The rate of the next update when ``count`` steps (or epochs) are done."""
 
     def at(self, step: int, epoch: int) -> float:
-        """The rate of the update that follows ``step`` updates, in epoch ``epoch`` (both from 0)."""
-        return self.after(epoch if self.by_epoch else step)
+        """The rate of the update that follows ``step`` updates, in epoch ``epoch`` (both from 0); 0 stays 0."""
+        return self.after(epoch if self.by_epoch else step) if self.base else 0.0
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ class CosineWarmRestarts(Warmup):
 
 @dataclass(frozen=True)
 class ManualSteps(Schedule):
-    """``rates[i]`` from count ``sizes[i]`` on; before ``sizes[0]`` the base rate, or a line from it to ``rates[0]``."""
+    """``rates[i]`` after count ``sizes[i]``; up to ``sizes[0]`` the base rate, or a line from it to ``rates[0]``."""
 
     sizes: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
     warmup: bool = False
 
     def after(self, count: int) -> float:
-        passed = bisect_right(self.sizes, count)
+        passed = bisect_left(self.sizes, count)
         if passed:
             return self.rates[passed - 1]
         if self.warmup:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from recinfer.errors import ConfigError
 
-PRECISIONS = {"": None, "BF16": torch.bfloat16, "FP16": torch.float16}
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = {"BF16": "bfloat16", "FP16": "float16"}
 CLIPPING = ("none", "norm", "value")
 SUMMARIES = ("loss", "learning_rate")
 UNSUPPORTED = (
-    "fine_tune_ckpt_param_map",
     "save_checkpoints_timestamp_interval",
     "save_checkpoints_timestamps",
     "delta_embedding_dump_config",
@@ -92,7 +92,7 @@ def read_settings(config: Any) -> TrainSettings:
         clipping=_clipping(config.grad_clipping),
         summaries=(tuple(config.tensorboard_summaries) or SUMMARIES) if config.use_tensorboard else (),
         profile=config.is_profiling,
-        ema_decay=config.dense_optimizer.ema.decay if config.dense_optimizer.HasField("ema") else None,
+        ema_decay=_ema_decay(config.dense_optimizer),
     )
 
 
@@ -102,12 +102,19 @@ def read_precision(name: str, where: str) -> torch.dtype | None:
     Raises:
         ConfigError: it is unknown.
     """
+    if not name:
+        return None
     if name not in PRECISIONS:
         raise ConfigError(f"{where}: {name!r} is unknown", "use BF16 or FP16, or leave it out")
-    return PRECISIONS[name]
+    import torch
+
+    precision: torch.dtype = getattr(torch, PRECISIONS[name])
+    return precision
 
 
 def _check_supported(config: Any) -> None:
+    if config.fine_tune_ckpt_param_map and not config.fine_tune_checkpoint:
+        raise ConfigError("train_config.fine_tune_ckpt_param_map without fine_tune_checkpoint", "set both, or neither")
     for name in UNSUPPORTED:
         field = config.DESCRIPTOR.fields_by_name[name]
         if len(getattr(config, name)) if field.is_repeated else config.HasField(name):
@@ -127,16 +134,34 @@ def _check_supported(config: Any) -> None:
 def _scaler(config: Any) -> dict[str, float] | None:
     if not config.HasField("grad_scaler"):
         return None
-    if config.mixed_precision != "FP16":
-        raise ConfigError("train_config.grad_scaler without mixed_precision FP16", "remove grad_scaler")
     scaler = config.grad_scaler
+    for name, fits, rule in (
+        ("init_scale", scaler.init_scale > 0, "above 0"),
+        ("growth_factor", scaler.growth_factor > 1, "above 1"),
+        ("backoff_factor", 0 < scaler.backoff_factor < 1, "between 0 and 1"),
+        ("growth_interval", scaler.growth_interval > 0, "above 0"),
+    ):
+        if not fits:
+            raise ConfigError(f"train_config.grad_scaler.{name} is {getattr(scaler, name):g}", f"set it {rule}")
     return {field.name: getattr(scaler, field.name) for field in scaler.DESCRIPTOR.fields}
 
 
+def _ema_decay(optimizer: Any) -> float | None:
+    if not optimizer.HasField("ema"):
+        return None
+    decay = float(optimizer.ema.decay)
+    if not 0 <= decay <= 1:
+        raise ConfigError(f"train_config.dense_optimizer.ema.decay is {decay:g}", "set it to 0 up to 1")
+    return decay
+
+
 def _clipping(config: Any) -> Clipping:
-    kind = config.clipping_type or "none"
+    kind = config.clipping_type.lower() or "none"
     if kind not in CLIPPING:
         raise ConfigError(
             f"train_config.grad_clipping.clipping_type {kind!r} is unknown", f"use {' or '.join(CLIPPING)}"
         )
+    for name in ("max_gradient", "norm_type"):
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"train_config.grad_clipping.{name} is {getattr(config, name):g}", "set it above 0")
     return Clipping(kind, config.max_gradient, config.norm_type)

@@ -8,7 +8,7 @@ from typing import Any
 from fbgemm_gpu.split_embedding_configs import EmbOptimType
 from fbgemm_gpu.tbe.config.optimizer_config import WeightDecayMode
 
-from recinfer.errors import ConfigError
+from recinfer.train.optimizer_kinds import SPARSE, sparse_kind
 from recinfer.train.schedules import Schedule, build_schedule
 
 OPTIMIZERS = {
@@ -21,7 +21,6 @@ OPTIMIZERS = {
     "partial_rowwise_adam_optimizer": EmbOptimType.PARTIAL_ROWWISE_ADAM,
     "partial_rowwise_lamb_optimizer": EmbOptimType.PARTIAL_ROWWISE_LAMB,
 }
-ON_CPU = ("sgd_optimizer", "adagrad_optimizer", "rowwise_adagrad_optimizer")
 COPIED = ("gradient_clipping", "max_gradient", "beta1", "beta2", "momentum", "weight_decay")
 # The loop sets the rate before each step; rate 0 in the beginning marks a table that is frozen.
 ANY_RATE = 1.0
@@ -49,14 +48,7 @@ def build_sparse_optimizer(config: Any, device_type: str) -> SparseOptimizer:
     Raises:
         ConfigError: none is named, or fbgemm has none of that kind on this device.
     """
-    where = "train_config.sparse_optimizer"
-    kind = config.WhichOneof("optimizer")
-    if kind is None:
-        raise ConfigError(f"{where} names no optimizer", f"choose one of {', '.join(ON_CPU)}")
-    if kind not in OPTIMIZERS:
-        raise ConfigError(f"{where}.{kind} is not supported: fbgemm has no such optimizer", _hint(device_type))
-    if device_type == "cpu" and kind not in ON_CPU:
-        raise ConfigError(f"{where}.{kind} is not supported on CPU: fbgemm offers it on GPUs only", _hint(device_type))
+    kind = sparse_kind(config, device_type)
     message = getattr(config, kind)
     fields = {field.name for field in message.DESCRIPTOR.fields}
     fused: dict[str, Any] = {"optimizer": OPTIMIZERS[kind], "learning_rate": ANY_RATE}
@@ -64,9 +56,4 @@ def build_sparse_optimizer(config: Any, device_type: str) -> SparseOptimizer:
     if "weight_decay_mode" in fields:
         fused["weight_decay_mode"] = WEIGHT_DECAY_MODES[message.weight_decay_mode]
     initial = message.initial_accumulator_value if "initial_accumulator_value" in fields else 0.0
-    return SparseOptimizer(fused, build_schedule(config, message.lr, where), initial)
-
-
-def _hint(device_type: str) -> str:
-    names = ON_CPU if device_type == "cpu" else tuple(OPTIMIZERS)
-    return f"choose one of {', '.join(names)}"
+    return SparseOptimizer(fused, build_schedule(config, message.lr, SPARSE), initial)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from recinfer.config.task_fit import GROUPED
 from recinfer.data.parser import Tensors
 from recinfer.models.base import Task
 
@@ -20,7 +21,8 @@ def label_columns(tasks: Sequence[Task]) -> tuple[str, ...]:
 def grouping_columns(tasks: Sequence[Task]) -> tuple[str, ...]:
     """The columns that the tasks' metrics and losses group by: users of a grouped AUC, sessions of a JRC loss."""
     metrics = [config for task in tasks for config in (*task.metrics, *task.train_metrics)]
-    keys = [config.grouped_auc.grouping_key for config in metrics if config.WhichOneof("metric") == "grouped_auc"]
+    kinds = [(config, config.WhichOneof("metric")) for config in metrics]
+    keys = [getattr(config, kind).grouping_key for config, kind in kinds if kind in GROUPED]
     losses = [loss for task in tasks for loss in task.losses]
     keys += [loss.jrc_loss.session_name for loss in losses if loss.WhichOneof("loss") == "jrc_loss"]
     return _distinct(keys)

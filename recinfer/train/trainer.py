@@ -18,6 +18,8 @@ from recinfer.train.learner import Learner
 from recinfer.train.loop import Loop
 from recinfer.train.losses import check_losses
 from recinfer.train.metrics import Metrics
+from recinfer.train.optimizer_kinds import check_optimizers
+from recinfer.train.pareto import least_weights
 from recinfer.train.reports import StepResult, TrainReport
 from recinfer.train.settings import read_settings
 
@@ -55,8 +57,10 @@ def train(
     """
     target = device or torch.device("cpu")
     settings = read_settings(config.train_config)
-    if config.model_config.use_pareto_loss_weight:
-        raise ConfigError("`use_pareto_loss_weight` is not supported: model_config", "set `weight` in the task towers")
+    check_optimizers(config.train_config, target.type)
+    pareto = config.model_config.use_pareto_loss_weight
+    if pareto:
+        least_weights(model.training_tasks)
     check_losses(model.training_tasks)
     Metrics(model.tasks)
     train_source = train_source.reading(model.training_tasks)
@@ -66,7 +70,7 @@ def train(
     folder = _model_folder(model_dir or config.model_dir)
     with process_group(environment or Environment()) as group:
         _allow_tf32(config.train_config, target)
-        learner = Learner(model, config.train_config, settings, group, target)
+        learner = Learner(model, config.train_config, settings, group, target, pareto=pareto)
         return Loop(config, learner, train_source, eval_source, folder, on_step).run()
 
 

@@ -44,7 +44,8 @@ def test_help_imports_nothing_heavy() -> None:
     script = f"""
 import sys
 from recinfer.cli.app import app
-for arguments in [["--help"], *([name, "--help"] for name in {list(COMMANDS)!r}), ["predict", "--nonsense"]]:
+light = [["--help"], *([name, "--help"] for name in {list(COMMANDS)!r}), ["models"], ["models", "ple"]]
+for arguments in [*light, ["predict", "--nonsense"]]:
     try:
         app(arguments)
     except SystemExit as end:

@@ -38,13 +38,17 @@ model_config {
     din_towers { input: "seq" attn_mlp { hidden_units: 8 } }
     final { hidden_units: 8 }
   }
+  losses { binary_cross_entropy { label_smoothing: 0.1 } }
 }
 """
 
 TASKS = """
   dbmtl {
-    task_towers { tower_name: "ctr" label_name: "clk" mlp { hidden_units: 8 } }
-    task_towers { tower_name: "cvr" label_name: "buy" mlp { hidden_units: 8 } relation_tower_names: "ctr" }
+    task_towers { tower_name: "ctr" label_name: "clk" losses { binary_cross_entropy {} } mlp { hidden_units: 8 } }
+    task_towers {
+      tower_name: "cvr" label_name: "buy" losses { binary_cross_entropy {} } mlp { hidden_units: 8 }
+      relation_tower_names: "ctr"
+    }
   }
 """
 

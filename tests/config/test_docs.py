@@ -57,7 +57,7 @@ def test_errors_of_overrides_and_checks(good: EasyRecConfig, edited: Callable[..
         apply_overrides(good, ["data_config.bach_size=64"])
     assert str(caught.value) == override_error.strip()
     config = edited(
-        ("hash_bucket_size: 100", "zch { zch_size: 100 lfu {} }"),
+        ("hash_bucket_size: 100", "dynamicemb { max_capacity: 100 }"),
         ('"user_id", "item_id", "price"', '"user_id", "item_id", "prise"'),
         ('towers { input: "deep"', 'towers { input: "dep"'),
     )

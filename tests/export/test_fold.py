@@ -149,6 +149,6 @@ def test_an_export_says_what_it_folded(tmp_path: Path) -> None:
     # The layer's own weights are not kept beside the products.
     scripted = torch.jit.load(str(folder / "scripted_model.pt"))
     names = {name for name, _ in scripted.named_parameters()} | {name for name, _ in scripted.named_buffers()}
-    assert "folded_0.layer_0.table" in names
+    assert "folded_0.products_0.table" in names
     assert "model.deep_mlp.mlp.1.perceptron.0.weight" in names
     assert "model.deep_mlp.mlp.0.perceptron.0.weight" not in names

@@ -139,3 +139,15 @@ def test_the_reference_s_own_export_and_checkpoint(shared: Path, kind: str) -> N
     assert out["row_id"].to_pylist() == expected["row_id"].to_pylist()
     for name in ("logits", "probs"):
         np.testing.assert_allclose(np.array(out[name]), np.array(expected[name]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("feature", ["user_id", "history__movie_id"])
+@pytest.mark.parametrize("outside", [-2, 10**6])
+def test_an_id_outside_its_table_is_an_error_without_the_parser_too(
+    exported: Exported, feature: str, outside: int
+) -> None:
+    scripted = ExportScorer(exported("multi_tower_din"), "scripted")
+    tensors = scripted.parser(make_table(4, 1, nulls=0.0))
+    tensors[f"{feature}.values"][0] = outside
+    with pytest.raises(RuntimeError, match="Expected idx|num_rows"), torch.inference_mode():
+        scripted.run(tensors)

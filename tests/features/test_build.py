@@ -89,8 +89,8 @@ def test_other_modes_are_refused_by_name(mode: str) -> None:
 
 
 def test_unsupported_tables_are_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="`zch` is not supported: feature 'f'"):
-        feature_of('id_feature { feature_name: "f" embedding_dim: 4 zch { zch_size: 9 eviction_interval: 2 } }')
+    with pytest.raises(ConfigError, match="`dynamicemb` is not supported: feature 'f'"):
+        feature_of('id_feature { feature_name: "f" embedding_dim: 4 dynamicemb { max_capacity: 9 } }')
 
 
 def test_every_kind_of_the_config_has_a_class() -> None:

@@ -45,4 +45,4 @@ def test_example(cells: list[str]) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(examples()) == 11
+    assert len(examples()) == 12

@@ -65,7 +65,7 @@ def test_predictions_are_named_after_towers() -> None:
 def test_tasks_hold_what_the_towers_say() -> None:
     model, _ = model_of(config_of(TEXTS["simple"], groups=["deep"]))
     ctr, kind, price = model.tasks
-    assert (ctr.label, ctr.weight, ctr.sample_weight, ctr.task_space, ctr.only_where) == ("clk", 1.0, "", "", None)
+    assert (ctr.label, ctr.weight, ctr.sample_weight, ctr.task_space, ctr.only_where) == ("clk", 1.0, None, "", None)
     assert (kind.num_class, kind.loss_kinds) == (3, ["softmax_cross_entropy"])
     assert (price.weight, price.sample_weight, price.task_space) == (0.5, "w", "clk")
     assert (price.in_task_space_weight, price.out_task_space_weight) == (1.0, 0.25)

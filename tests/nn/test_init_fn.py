@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from recinfer.config.init_fn import INITIALISERS
 from recinfer.errors import ConfigError
-from recinfer.nn.init_fn import INITIALISERS, build_init_fn
+from recinfer.nn.init_fn import build_init_fn
 
 
 def fill(text: str) -> torch.Tensor:

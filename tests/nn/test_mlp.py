@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from recinfer.config.activations import ACTIVATIONS
 from recinfer.errors import ConfigError
-from recinfer.nn.activation import ACTIVATIONS, Dice, build_activation
+from recinfer.nn.activation import Dice, build_activation
 from recinfer.nn.mlp import MLP
 from recinfer.protos.module_pb2 import MLP as MLPMessage
 

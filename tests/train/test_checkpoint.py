@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from recinfer.train.checkpoint import (
     delete_old,
     latest,
     load,
+    load_training,
     read_position,
     save,
 )
@@ -30,6 +32,7 @@ from recinfer.train.checkpoint_folders import read_results, record_results
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
 from recinfer.train.learner import ModelHolder
 from recinfer.train.metadata_unpickler import read_metadata
+from recinfer.train.moving_average import MovingAverage
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "checkpoints" / "deepfm_criteo"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference's checkpoint is not at hand")
@@ -57,6 +60,32 @@ def test_round_trip_into_a_plain_model(tmp_path: Path) -> None:
     assert read_position(path) == Position(12, 1, 2, "abc", 9)
     stock = FileSystemReader(path / "model").read_metadata()
     assert set(stock.state_dict_metadata) == {"model." + name for name in model.state_dict()}
+
+
+def test_averages_count_their_updates(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(3, 2))
+    holder = ModelHolder(model)
+
+    def state() -> TrainState:
+        return TrainState(holder, averages=MovingAverage(dict(holder.named_parameters()), 0.5))
+
+    first = state()
+    assert first.averages is not None
+    first.averages.update()
+    first.averages.update()
+    path = save(first, Position(2), tmp_path)
+    second = state()
+    assert second.averages is not None
+    load_training(second, path)
+    assert int(second.averages.updates) == 2
+    # A checkpoint from before they were counted had at least one.
+    shutil.rmtree(path / "ema")
+    write_tensors(path / "ema", first.averages.averages)
+    third = state()
+    assert third.averages is not None
+    load_training(third, path)
+    assert int(third.averages.updates) == 1
+    load(model, path, use_ema=True)
 
 
 def test_saving_again_replaces(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,17 @@ def test_losses_that_do_not_fit_their_classes() -> None:
             check_losses([wrong])
 
 
+def test_impossible_options_are_config_errors() -> None:
+    for wrong in (
+        task("binary_cross_entropy { label_smoothing: 1.5 }"),
+        task("binary_focal_loss { gamma: -1 }"),
+        task("binary_focal_loss { alpha: 2 }"),
+        task('jrc_loss { session_name: "user" alpha: -0.5 }', num_class=2),
+    ):
+        with pytest.raises(ConfigError, match=r"label_smoothing|gamma|alpha"):
+            check_losses([wrong])
+
+
 def test_impossible_labels_are_bad_rows() -> None:
     check_label_values([task("l2_loss {}")], {"label": torch.tensor([7.5])})
     check_label_values([task("softmax_cross_entropy {}", num_class=3)], {"label": torch.tensor([0, 2])})
@@ -88,7 +100,10 @@ def test_impossible_labels_are_bad_rows() -> None:
             check_label_values([task("binary_cross_entropy {}")], {"label": label})
 
 
-def test_several_weight_columns_need_a_name() -> None:
-    weights = {"a": torch.ones(1), "b": torch.ones(1)}
-    with pytest.raises(ConfigError, match="sample_weight_fields"):
-        total_loss([task("l2_loss {}")], {"y": torch.ones(1)}, {"label": torch.ones(1)}, weights)
+def test_a_single_task_takes_the_first_weights_and_a_tower_only_those_it_names() -> None:
+    weights = {"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([0.0, 1.0])}
+    labels, predictions = {"label": torch.zeros(2)}, {"y": torch.tensor([1.0, 2.0])}
+    total, _ = total_loss([task("l2_loss {}")], predictions, labels, weights)
+    assert float(total) == pytest.approx((3 * 1 + 1 * 4) / 4)
+    total, _ = total_loss([replace(task("l2_loss {}"), sample_weight=None)], predictions, labels, weights)
+    assert float(total) == pytest.approx((1 + 4) / 2)

@@ -21,6 +21,7 @@ from recinfer.env import Environment
 from recinfer.errors import ConfigError, InputError
 from recinfer.features import build_features
 from recinfer.train.batches import BatchSource, training_options
+from recinfer.train.checkpoint import load
 from recinfer.train.evaluator import evaluate
 from recinfer.train.learner import Learner
 from recinfer.train.reports import StepResult
@@ -102,11 +103,28 @@ def test_whole_training(name: str, shared: Path, tmp_path: Path) -> None:
     assert set(report.metrics) == {f"auc_{task}" for task in tasks}
 
 
-def test_weighing_tasks_by_pareto_optimality_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_weighing_tasks_by_pareto_efficiency(shared: Path, tmp_path: Path) -> None:
+    """The first step's loss is the tasks' losses by weights that sum to 1; both tasks learn, tables too."""
     config, source = prepare(shared, "mmoe_taobao", tmp_path)
+    config.train_config.num_steps = 1
+    steps: list[StepResult] = []
+    train(config, new_model(config), source, model_dir=tmp_path / "plain", on_step=steps.append)
     config.model_config.use_pareto_loss_weight = True
-    with pytest.raises(ConfigError, match="`use_pareto_loss_weight` is not supported"):
-        train(config, new_model(config), source, model_dir=tmp_path / "model")
+    for tower in config.model_config.mmoe.task_towers:
+        tower.pareto_min_loss_weight = 0.3
+    start, model = new_model(config), new_model(config)
+    train(config, new_model(config), source, model_dir=tmp_path / "pareto", on_step=steps.append)
+    plain, pareto = (float(step.loss) for step in steps)
+    # Each of the two losses weighs between 0.3 and 0.7.
+    assert 0.3 * plain < pareto < 0.7 * plain
+    load(model, tmp_path / "pareto")
+    before = start.state_dict()
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    for part in ("_task_tower.0", "_task_tower.1", "embedding_bags"):
+        assert any(part in name for name in moved), (part, sorted(moved))
+    config.model_config.mmoe.task_towers[0].pareto_min_loss_weight = 0.7
+    with pytest.raises(ConfigError, match=r"pareto_min_loss_weight .* 0\.7, 0\.3"):
+        train(config, new_model(config), source, model_dir=tmp_path / "other")
 
 
 def test_evaluation_reads_the_labels_that_tasks_name(shared: Path, tmp_path: Path) -> None:

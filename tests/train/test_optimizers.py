@@ -53,7 +53,7 @@ def test_same_steps_as_torch(text: str, reference: Any) -> None:
 def test_patterns_take_their_parameters_first() -> None:
     model = nn.ModuleDict({"bottom": nn.Linear(2, 2), "top": nn.Linear(2, 1)})
     part, rest = build(
-        'adam_optimizer { lr: 0.1 } part_optimizers { regex_pattern: "^top" sgd_optimizer { lr: 0.7 } '
+        'adam_optimizer { lr: 0.1 } part_optimizers { regex_pattern: "top.*" sgd_optimizer { lr: 0.7 } '
         "exponential_decay_learning_rate { decay_size: 1 decay_factor: 0.5 } }",
         model,
     )
@@ -61,6 +61,24 @@ def test_patterns_take_their_parameters_first() -> None:
     assert (type(rest.optimizer), sorted(rest.parameters)) == (torch.optim.Adam, ["bottom.bias", "bottom.weight"])
     assert part.schedule.at(2, 0) == pytest.approx(0.175)
     assert rest.schedule.at(2, 0) == pytest.approx(0.1)
+
+
+def test_patterns_match_whole_names_and_take_the_main_schedule() -> None:
+    model = nn.ModuleDict({"bottom": nn.Linear(2, 2), "top": nn.Linear(2, 1)})
+    text = (
+        "adam_optimizer { lr: 0.1 } exponential_decay_learning_rate { decay_size: 1 decay_factor: 0.5 } "
+        'part_optimizers { regex_pattern: ".*[.]bias" sgd_optimizer { lr: 0.8 } } '
+        'part_optimizers { regex_pattern: "top.*" sgd_optimizer { lr: 0.4 } constant_learning_rate {} }'
+    )
+    biases, top, rest = build(text, model)
+    assert [sorted(one.parameters) for one in (biases, top, rest)] == [
+        ["bottom.bias", "top.bias"],
+        ["top.weight"],
+        ["bottom.weight"],
+    ]
+    assert [one.schedule.at(2, 0) for one in (biases, top, rest)] == pytest.approx([0.2, 0.4, 0.025])
+    with pytest.raises(ConfigError, match="no dense parameter matches 'top'"):
+        build('adam_optimizer {} part_optimizers { regex_pattern: "top" sgd_optimizer {} }', model)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +90,7 @@ def test_patterns_take_their_parameters_first() -> None:
             'adam_optimizer { lr: 0.1 } part_optimizers { regex_pattern: "(" sgd_optimizer { lr: 1 } }',
             "regular expression",
         ),
-        ('adam_optimizer { lr: 0.1 } part_optimizers { regex_pattern: "w" }', r"part_optimizers\[0\] names no"),
+        ('adam_optimizer { lr: 0.1 } part_optimizers { regex_pattern: "w.*" }', r"part_optimizers\[0\] names no"),
         ("sgd_optimizer { lr: 0.1 momentum: 0 nesterov: true }", "sgd_optimizer"),
         ("adam_optimizer { lr: -1 }", "adam_optimizer"),
     ],

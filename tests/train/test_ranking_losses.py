@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from recinfer.models.base import Task
 from recinfer.protos.loss_pb2 import LossConfig
 from recinfer.train.losses import total_loss
-from recinfer.train.ranking_losses import joint_ranking_calibration
+from recinfer.train.ranking_losses import binary_focal, joint_ranking_calibration
 
 
 def task(text: str, num_class: int = 1, **fields: Any) -> Task:
@@ -45,13 +45,27 @@ def test_focal_loss_without_focus_is_half_the_binary_loss() -> None:
     assert float(focal) == pytest.approx(float(plain) / 2, rel=1e-6)
 
 
+def test_focal_weights_pass_no_gradient() -> None:
+    logits, labels = torch.tensor([0.3, -2.0, 1.5], requires_grad=True), torch.tensor([1.0, 0.0, 0.0])
+    binary_focal(logits, labels, 2.0, 0.3).sum().backward()
+    assert logits.grad is not None
+    for place, label in enumerate(labels.tolist()):
+        p = 1 / (1 + math.exp(-logits[place].item()))
+        weight = 0.3 * (1 - p) ** 2 if label else 0.7 * p**2
+        assert float(logits.grad[place]) == pytest.approx(weight * (p - label), rel=1e-5)
+
+
 def slow_jrc(logits: Any, labels: Any, sessions: Any, alpha: float) -> list[float]:
     rows = []
     for place, (label, session) in enumerate(zip(labels, sessions, strict=True)):
         own = math.exp(logits[place][label])
         calibration = -math.log(own / sum(math.exp(x) for x in logits[place]))
-        peers = [math.exp(logits[other][label]) for other in range(len(labels)) if sessions[other] == session]
-        rows.append(alpha * calibration - (1 - alpha) * math.log(own / sum(peers)))
+        rivals = [
+            math.exp(logits[other][label])
+            for other in range(len(labels))
+            if sessions[other] == session and labels[other] != label
+        ]
+        rows.append(alpha * calibration - (1 - alpha) * math.log(own / (own + sum(rivals))))
     return rows
 
 

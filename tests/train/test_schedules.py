@@ -34,6 +34,12 @@ def test_exponential_staircase_with_warmup_and_floor(step: int, rate: float) -> 
     assert schedule(text).at(step, 0) == pytest.approx(rate, rel=1e-6)
 
 
+def test_a_rate_of_zero_stays_through_warmup_and_floor() -> None:
+    options = "decay_size: 4 warmup_learning_rate: 0.1 warmup_size: 2 min_learning_rate: 1"
+    text = f"exponential_decay_learning_rate {{ {options} }}"
+    assert [schedule(text, 0.0).at(step, 0) for step in (0, 1, 5)] == [0.0] * 3
+
+
 def test_exponential_without_staircase() -> None:
     smooth = schedule("exponential_decay_learning_rate { decay_size: 4 decay_factor: 0.5 staircase: false }")
     assert [smooth.at(step, 0) for step in range(9)] == pytest.approx([0.5 * 2 ** (-step / 4) for step in range(9)])
@@ -53,7 +59,9 @@ def test_manual_steps(warmup: bool) -> None:
     )
     rates = schedule(text)
     assert rates.at(5, 0) == pytest.approx(0.4 if warmup else 0.5)
-    assert [rates.at(step, 0) for step in (10, 19, 20, 10**5)] == pytest.approx([0.3, 0.3, 0.1, 0.1])
+    # TorchEasyRec changes the rate after that many counts, not with the last of them.
+    assert rates.at(10, 0) == pytest.approx(0.3 if warmup else 0.5)
+    assert [rates.at(step, 0) for step in (11, 20, 21, 10**5)] == pytest.approx([0.3, 0.3, 0.1, 0.1])
 
 
 def test_cosine_annealing_stays_at_its_floor() -> None:

@@ -130,10 +130,27 @@ def test_rowwise_adagrad_shares_one_rate_in_a_row(group: dist.ProcessGroup) -> N
     torch.testing.assert_close(after[STEPS], before[STEPS] - rate * gradient, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["NONE", "L2", "DECOUPLE"])
+def test_rowwise_adagrad_decays_weights_as_asked(mode: str, group: dist.ProcessGroup) -> None:
+    text = f"rowwise_adagrad_optimizer {{ lr: 0.1 weight_decay: 0.3 weight_decay_mode: {mode} }}"
+    before, after = train_fused(text, group, steps=1)
+    top = nn.Linear(4, 1)
+    top.load_state_dict({"weight": before["top.weight"], "bias": before["top.bias"]})
+    weight = before[STEPS].clone().requires_grad_()
+    top(weight[IDS]).square().sum().backward()
+    assert weight.grad is not None
+    old = before[STEPS]
+    gradient = weight.grad + (0.3 * old if mode == "L2" else 0)
+    rate = 0.1 / (gradient.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+    expected = old - rate * gradient - (0.1 * 0.3 * old if mode == "DECOUPLE" else 0)
+    used = sorted(set(IDS.tolist()))
+    torch.testing.assert_close(after[STEPS][used], expected[used], rtol=1e-5, atol=1e-6)
+
+
 def test_schedule_reaches_the_kernel(group: dist.ProcessGroup) -> None:
     text = "sgd_optimizer { lr: 0.1 } manual_step_learning_rate { schedule_sizes: 1 learning_rates: 0.0 }"
     before, after = train_fused(text, group, steps=4)
-    expected = train_plain(before, lambda p: torch.optim.SGD(p, 0.1), steps=1)
+    expected = train_plain(before, lambda p: torch.optim.SGD(p, 0.1), steps=2)
     torch.testing.assert_close(after[BAG], expected[BAG], rtol=1e-5, atol=1e-6)
 
 

@@ -16,8 +16,10 @@ from recinfer.env import Environment
 from recinfer.errors import ConfigError, InputError, ModelError, OutputError, StageError, UsageError
 from recinfer.train.batches import BatchSource, evaluation_options
 from recinfer.train.checkpoint import checkpoints, load, read_position
+from recinfer.train.checkpoint_storage import read_tensors
 from recinfer.train.evaluator import evaluate
 from recinfer.train.metrics import grouping_columns
+from recinfer.train.moving_average import UPDATES, MovingAverage
 from recinfer.train.reports import StepResult, TrainReport
 from recinfer.train.trainer import train
 
@@ -105,6 +107,10 @@ def test_resumed_equals_uninterrupted(config: Any, data: Path, tmp_path: Path, s
     load(ours, tmp_path / "cut")
     load(theirs, tmp_path / "whole")
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+    if "ema" in extra:
+        load(ours, tmp_path / "cut", use_ema=True)
+        load(theirs, tmp_path / "whole", use_ema=True)
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
 
 
 def test_nothing_left_to_do(config: Any, data: Path, tmp_path: Path) -> None:
@@ -165,7 +171,7 @@ def test_loss_that_is_no_number_stops(edit: Callable[[str], Any], data: Path, tm
 def test_clipping_bounds_the_update(edit: Callable[[str], Any], data: Path, tmp_path: Path) -> None:
     config = edit(
         "train_config { num_steps: 1 dense_optimizer { sgd_optimizer { lr: 1.0 momentum: 0 } } "
-        'grad_clipping { clipping_type: "norm" max_gradient: 0.001 } }'
+        'grad_clipping { clipping_type: "NORM" max_gradient: 0.001 } }'
     )
     before = new_model(config).state_dict()
     run(config, data, tmp_path)
@@ -218,16 +224,49 @@ def test_scaled_gradients_reach_tables_unscaled(edit: Callable[[str], Any], data
         assert (plain.state_dict()[key] - scaled.state_dict()[key]).abs().max() < 0.05 * moved
 
 
+def test_a_scaler_without_half_precision_changes_nothing(
+    edit: Callable[[str], Any], data: Path, tmp_path: Path
+) -> None:
+    config = edit("train_config { num_steps: 2 }")
+    run(config, data, tmp_path / "plain")
+    config.train_config.grad_scaler.init_scale = 1024.0
+    run(config, data, tmp_path / "scaled")
+    plain, scaled = new_model(config), new_model(config)
+    load(plain, tmp_path / "plain")
+    load(scaled, tmp_path / "scaled")
+    torch.testing.assert_close(scaled.state_dict(), plain.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_that_overflows_updates_nothing(edit: Callable[[str], Any], data: Path, tmp_path: Path) -> None:
+    config = edit(
+        'train_config { num_steps: 1 mixed_precision: "FP16" grad_scaler { init_scale: 3e38 } '
+        "dense_optimizer { ema { decay: 0.5 } } }"
+    )
+    report, _ = run(config, data, tmp_path)
+    position = read_position(report.checkpoint)
+    assert position.grad_scaler is not None
+    assert position.grad_scaler["scale"] == pytest.approx(1.5e38)
+    averages = MovingAverage({}, 0.5).state_dict()
+    read_tensors(report.checkpoint / "ema", averages)
+    assert int(averages[UPDATES]) == 0
+    stored, start = new_model(config), new_model(config)
+    load(stored, report.checkpoint)
+    torch.testing.assert_close(stored.state_dict(), start.state_dict(), rtol=0, atol=0)
+
+
 def test_moving_average_follows_its_formula(edit: Callable[[str], Any], data: Path, tmp_path: Path) -> None:
     config = edit(
         "train_config { num_epochs: 2 save_checkpoints_steps: 1 dense_optimizer { ema { decay: 0.75 } } } "
         "eval_config { use_dense_ema: true }"
     )
     report, _ = run(config, data, tmp_path, evaluated=True)
-    average = new_model(config).output_mlp.weight.detach().clone()  # type: ignore[union-attr,operator]
     model = new_model(config)
     for path in checkpoints(tmp_path):
         load(model, path)
+        if path == checkpoints(tmp_path)[0]:
+            # The first update takes the parameters as they are.
+            average = model.output_mlp.weight.detach().clone()  # type: ignore[union-attr,operator]
+            continue
         average = 0.75 * average + 0.25 * model.output_mlp.weight.detach()  # type: ignore[union-attr,operator]
     load(model, tmp_path, use_ema=True)
     torch.testing.assert_close(model.output_mlp.weight.detach(), average)  # type: ignore[union-attr,operator]
@@ -253,8 +292,10 @@ def test_tensorboard_and_trace(edit: Callable[[str], Any], data: Path, tmp_path:
     [
         ('mixed_precision: "FP8"', "FP8"),
         ('grad_clipping { clipping_type: "sometimes" }', "sometimes"),
-        ("grad_scaler {}", "grad_scaler"),
-        ('fine_tune_ckpt_param_map: "x"', "fine_tune_ckpt_param_map"),
+        ('fine_tune_ckpt_param_map: "x"', "fine_tune_ckpt_param_map without"),
+        ("grad_scaler { growth_factor: 1 }", r"grad_scaler\.growth_factor is 1"),
+        ("grad_clipping { max_gradient: 0 }", r"grad_clipping\.max_gradient is 0"),
+        ("dense_optimizer { ema { decay: 2 } }", r"ema\.decay is 2"),
         ("save_checkpoints_timestamps: 4", "save_checkpoints_timestamps"),
         ('tensorboard_summaries: "gradient"', "gradient"),
         ('global_embedding_constraints { compute_kernels: "dense" }', "compute_kernels"),

@@ -43,7 +43,7 @@ def embedding_dim_is_set(view: ConfigView) -> Iterator[Problem]:
 def pooling_is_known(view: ConfigView) -> Iterator[Problem]:
     """Several values of a feature are summed or averaged."""
     for entry in view.features:
-        if entry.has("pooling") and entry.message.pooling not in POOLINGS:
+        if entry.has("pooling") and entry.message.pooling.lower() not in POOLINGS:
             yield Problem(
                 entry.where,
                 f"pooling `{entry.message.pooling}` is unknown",

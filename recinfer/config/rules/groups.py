@@ -45,6 +45,9 @@ def sequence_encoders_read_groups(view: ConfigView) -> Iterator[Problem]:
                 yield Problem(path, "no encoder is set", "add the block of an encoder, for example din_encoder { ... }")
                 continue
             name = getattr(encoder, kind).input
+            if not name and len(known) > 1:
+                hint = f"name one of {', '.join(known)}"
+                yield Problem(f"{path}.{kind}", "`input` is missing, and there are several sequence groups", hint)
             if name and name not in known:
                 hint = name_hint(name, known, "sequence groups") or "add a block sequence_groups with that name"
                 yield Problem(f"{path}.{kind}.input", f"sequence group `{name}` is not defined", hint)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from recinfer.config.field_types import STRING
 from recinfer.config.problems import Problem
 from recinfer.config.view import ConfigView
 from recinfer.config.walk import walk
@@ -38,7 +42,7 @@ def required_fields_are_set(view: ConfigView) -> Iterator[Problem]:
     # Not FindInitializationErrors: protobuf 7.36 can crash in it where a message holds a map.
     for path, message in walk(view.config):
         for field in message.DESCRIPTOR.fields:
-            if not field.is_required or field.has_default_value or message.HasField(field.name):
+            if not field.is_required or field.has_default_value or _is_set(message, field):
                 continue
             if not _is_optional_here(view, path, field.name):
                 yield Problem(path or "pipeline config", f"`{field.name}` is missing")
@@ -52,7 +56,18 @@ def batch_size_is_positive(view: ConfigView) -> Iterator[Problem]:
             yield Problem("data_config", f"`{field}` is 0", "set it to at least 1")
 
 
+def _is_set(message: Message, field: FieldDescriptor) -> bool:
+    """Whether a field holds something: a name that is "" is none."""
+    return message.HasField(field.name) and (field.cpp_type != STRING or bool(getattr(message, field.name)))
+
+
 def _is_optional_here(view: ConfigView, path: str, field: str) -> bool:
+    if field == "input" and ".sequence_encoders[" in path:
+        # Whether an encoder needs to say what it reads, the rules of sequence groups know.
+        return True
+    if field == "low_rank_dim":
+        # Without towers that intervene it means nothing; with them, 0 is refused.
+        return True
     if not path.startswith("feature_configs["):
         return not path and field in _GIVEN_ELSEWHERE
     return field in _CHECKED_ELSEWHERE or (field in _SOURCES and not view.generates_features)

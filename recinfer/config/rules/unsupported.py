@@ -9,7 +9,7 @@ from recinfer.config.view import ConfigView
 from recinfer.protos.data_pb2 import DatasetType, FgMode
 
 SUPPORTED_DATASETS = (DatasetType.ParquetDataset, DatasetType.CsvDataset)
-UNSUPPORTED_FEATURE_FIELDS = ("zch", "dynamicemb")
+UNSUPPORTED_FEATURE_FIELDS = ("dynamicemb",)
 
 
 def model_is_supported(view: ConfigView) -> Iterator[Problem]:
@@ -51,15 +51,13 @@ def sampler_is_supported(view: ConfigView) -> Iterator[Problem]:
 
 def train_options_are_supported(view: ConfigView) -> Iterator[Problem]:
     """Options of training that are not there."""
-    if view.config.model_config.use_pareto_loss_weight:
-        yield Problem("model_config", "`use_pareto_loss_weight` is not supported", "set `weight` in the task towers")
     if view.config.train_config.HasField("delta_embedding_dump_config"):
         yield Problem("train_config", "`delta_embedding_dump_config` is not supported", "remove it")
 
 
 def feature_options_are_supported(view: ConfigView) -> Iterator[Problem]:
-    """Tables that grow or remap their ids are not there."""
+    """Tables that grow are not there."""
     for entry in view.features:
         for field in UNSUPPORTED_FEATURE_FIELDS:
             if entry.has(field):
-                yield Problem(entry.where, f"`{field}` is not supported", "use hash_bucket_size or num_buckets")
+                yield Problem(entry.where, f"`{field}` is not supported", "use zch, hash_bucket_size or num_buckets")

@@ -57,22 +57,46 @@ CASES: list[tuple[str, tuple[str, str], list[str]]] = [
     (
         "pareto",
         ("model_config {", "model_config { use_pareto_loss_weight: true"),
-        ["`use_pareto_loss_weight` is not supported: model_config (set `weight` in the task towers)"],
+        [
+            "`use_pareto_loss_weight` is set, and the model has no task towers: model_config "
+            "(it divides weight between task_towers: remove it)"
+        ],
     ),
     (
         "no labels",
         ('label_fields: "clk" label_fields: "buy"', ""),
         ["`label_fields` is empty: data_config (name the label's column)"],
     ),
+    ("zch", user("embedding_dim: 16 zch { zch_size: 10 lfu {} }"), []),
     (
-        "zch",
-        user("embedding_dim: 16 zch { zch_size: 10 lfu {} }"),
-        ["`zch` is not supported: feature `user_id` (use hash_bucket_size or num_buckets)"],
+        "zch beside another size",
+        user("embedding_dim: 16 num_buckets: 100 zch { zch_size: 10 lfu {} }"),
+        ["the embedding table has 2 sizes: feature `user_id` (keep one of num_buckets, zch)"],
+    ),
+    (
+        "zch of nothing",
+        user("embedding_dim: 16 zch { zch_size: 1 eviction_interval: 0 }"),
+        [
+            "`zch.zch_size` is 1: feature `user_id` "
+            "(set it to 2 or more: ids without a row of their own share the last one)",
+            "`zch.eviction_interval` is 0: feature `user_id` (set it to the batches between two evictions)",
+            "`zch` has no eviction policy: feature `user_id` (add one of lfu, lru, distance_lfu)",
+        ],
+    ),
+    (
+        "zch with code as its filter",
+        user('embedding_dim: 16 zch { zch_size: 9 lfu {} threshold_filtering_func: "lambda x: open(x)" }'),
+        [
+            "threshold_filtering_func 'lambda x: open(x)' is not understood: feature `user_id` "
+            '(write "lambda x: (x > 10, 10)", or one of dynamic_threshold_filter(x, threshold_skew_multiplier=1.0), '
+            "average_threshold_filter(x), probabilistic_threshold_filter(x, per_id_probability=1.0) "
+            'after "lambda x: ")',
+        ],
     ),
     (
         "dynamicemb",
         user("embedding_dim: 16 dynamicemb { max_capacity: 10 }"),
-        ["`dynamicemb` is not supported: feature `user_id` (use hash_bucket_size or num_buckets)"],
+        ["`dynamicemb` is not supported: feature `user_id` (use zch, hash_bucket_size or num_buckets)"],
     ),
     (
         "empty block",
@@ -138,12 +162,11 @@ CASES: list[tuple[str, tuple[str, str], list[str]]] = [
     ("lookup of numbers needs no table", user("", "lookup_feature"), []),
     (
         "lookup of ids",
-        user("need_discrete: true embedding_dim: 4", "lookup_feature"),
-        [
-            "the embedding table has no size: feature `user_id` "
-            "(set one of hash_bucket_size, num_buckets, vocab_list, vocab_dict, vocab_file)"
-        ],
+        user("need_discrete: true num_buckets: 9", "lookup_feature"),
+        ["`embedding_dim` is not set: feature `user_id` (set it to the length of the feature's vectors)"],
     ),
+    ("lookup that would be of ids, were it generated", user("need_discrete: true", "lookup_feature"), []),
+    ("pooling in capitals", user("embedding_dim: 16 num_buckets: 3 pooling: 'MEAN'"), []),
     (
         "pooling",
         user("embedding_dim: 16 num_buckets: 3 pooling: 'men'"),
@@ -165,6 +188,15 @@ CASES: list[tuple[str, tuple[str, str], list[str]]] = [
         [
             "features that share a table have different table sizes "
             "(51: `user_id`; 50: `item_id`, `clicks__item_id`): embedding_name `item` "
+            "(make them equal, or give the features different embedding_name)"
+        ],
+    ),
+    (
+        "shared table, one of them zero-collision",
+        user("embedding_name: 'item' embedding_dim: 16 zch { zch_size: 50 lru {} }"),
+        [
+            "features that share a table have different zch "
+            "(zch_size: 50 lru { }: `user_id`; none: `item_id`, `clicks__item_id`): embedding_name `item` "
             "(make them equal, or give the features different embedding_name)"
         ],
     ),

@@ -1,0 +1,41 @@
+"""Compiles a model, or the dense part of one, ahead of time with AOTInductor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch._inductor import config as inductor
+from torch.fx.experimental import _config as shapes
+
+from recinfer.errors import ModelError
+from recinfer.predict.compiled_inputs import Interface
+
+
+def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[torch.Tensor], path: Path) -> None:
+    """Writes an AOTInductor package for the CPU that this process runs on.
+
+    Args:
+        module: ``forward(*inputs) -> Dict[str, Tensor]``.
+        interface: of the module; its free sizes stay free.
+        example: inputs, of several rows and steps.
+        path: of the package, ``.pt2``.
+
+    Raises:
+        ModelError: torch.export or the compiler does not take the model.
+    """
+    free = tuple(
+        {place: torch.export.Dim.DYNAMIC for place, size in enumerate(each.shape) if isinstance(size, str)}
+        for each in interface.inputs
+    )
+    # `backed_size_oblivious`, else a batch of one row is refused; one thread: the scorer's threads share the cores.
+    oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with torch.no_grad(), oblivious, inductor.patch({"cpp.threads": 1}):
+        try:
+            program = torch.export.export(module, tuple(example), dynamic_shapes=free, strict=False)
+            torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+        except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
+            said = str(error).strip().splitlines()
+            raise ModelError(f"the model does not compile: {said[0] if said else error!r}", "export without --aot") from error

@@ -1,0 +1,171 @@
+"""Compares two models, exported or not, on the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recinfer.errors import InputError, RecinferError, UsageError
+from recinfer.main.config import PathLike
+from recinfer.main.scorer import CONFIG, load_scorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recinfer.export.comparison import AucPair, Comparison
+    from recinfer.models.base import Task
+    from recinfer.predict.scorer import Scorer
+
+ROUNDS = 7
+# Few enough for a round of a second, and more than a chunk.
+TIMED_ROWS = 4096
+
+
+def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000, rounds: int = ROUNDS) -> Comparison:
+    """Scores the same rows with two models: how far apart the scores are, and how fast each side is.
+
+    Args:
+        first, second: exports, or whatever else :func:`load_scorer` takes.
+        data: file, folder, glob or comma list with the columns that both read; label columns give AUC.
+        rows: how many to score, from the first on.
+        rounds: of timing, in which the sides take turns.
+
+    Raises:
+        ModelError: a side does not load.
+        InputError, BadRowError: the data does not fit.
+        UsageError: the sides have no prediction in common.
+    """
+    from recinfer.export import comparison
+
+    scorers = [load_scorer(path) for path in (first, second)]
+    names = [set(scorer.outputs.names) for scorer in scorers]
+    if not names[0] & names[1]:
+        raise UsageError(
+            f"the models have no prediction in common: {', '.join(sorted(names[0]))} against "
+            f"{', '.join(sorted(names[1]))}",
+            "compare exports of one model",
+        )
+    tasks = _tasks(Path(first)) or _tasks(Path(second))
+    table = _read(data, scorers, [name for task in tasks for name in _label_columns(task)], rows)
+    sample = table.slice(0, TIMED_ROWS).combine_chunks().to_batches()[0]
+    for scorer in scorers:
+        _choose_chunks(scorer, sample)
+    scores = [scorer.score(table) for scorer in scorers]
+    speeds = comparison.speeds(scorers, sample, rounds)
+    sides = [_side(path, speed) for path, speed in zip((first, second), speeds, strict=True)]
+    return comparison.Comparison(
+        data=data,
+        rows=table.num_rows,
+        first=sides[0],
+        second=sides[1],
+        speed_ratio=speeds[1].median / speeds[0].median,
+        differences=comparison.differences(*scores),
+        auc=_aucs(tasks, table, scores),
+        only_first=sorted(names[0] - names[1]),
+        only_second=sorted(names[1] - names[0]),
+    )
+
+
+def _choose_chunks(scorer: Scorer, sample: pa.RecordBatch) -> None:
+    """What a prediction does before it scores."""
+    from recinfer.predict.chunk_choice import choose_chunking
+
+    scorer.warm_up()
+    scorer.chunking = choose_chunking(scorer, sample)
+
+
+def _tasks(side: Path) -> list[Task]:
+    """What a model predicts, with the labels; empty where its config is not at hand or does not run here."""
+    import torch
+
+    from recinfer.config.load import load_pipeline_config
+    from recinfer.features import build_features
+    from recinfer.features.assets import with_assets_in
+    from recinfer.models import build_model
+
+    for folder in (side, side.parent):
+        path = side if side.is_file() else folder / CONFIG
+        if not path.is_file():
+            continue
+        try:
+            config = with_assets_in(load_pipeline_config(path), path.parent)
+            # Shapes only: on the meta device a model takes no memory.
+            with torch.device("meta"):
+                return build_model(config, build_features(config)).tasks
+        except RecinferError:
+            return []
+    return []
+
+
+def _label_columns(task: Task) -> list[str]:
+    return [task.label] + ([task.only_where[0]] if task.only_where else [])
+
+
+def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.Table:
+    """The first rows: the columns that the models read, and labels as far as there are any."""
+    import pyarrow as pa
+
+    from recinfer.data.readers import open_reader
+    from recinfer.data.readers.csv_options import from_data_config
+
+    config = scorers[0].data_config
+    reader = open_reader(data, csv=from_data_config(config) if config is not None else None)
+    for scorer in scorers:
+        errors = scorer.parser.check_schema(reader.schema)
+        if errors:
+            raise errors[0]
+    read = [name for scorer in scorers for name in scorer.inputs.names]
+    held = [name for name in dict.fromkeys([*read, *labels]) if name in reader.schema.names]
+    batches: list[pa.RecordBatch] = []
+    for unit in reader.units():
+        for batch in reader.read(unit, held, min(rows, 8192)):
+            batches.append(batch)
+            if sum(each.num_rows for each in batches) >= rows:
+                return pa.Table.from_batches(batches).slice(0, rows)
+    if not sum(each.num_rows for each in batches):
+        raise InputError(f"{data} has no rows to compare on", "give a table with rows")
+    return pa.Table.from_batches(batches)
+
+
+def _aucs(tasks: list[Task], table: pa.Table, scores: list[pa.Table]) -> dict[str, AucPair]:
+    """AUC of each two-class prediction whose label the data has."""
+    from recinfer.export.comparison import auc_pair
+
+    found: dict[str, AucPair] = {}
+    for task in tasks:
+        name = ("probs1" if task.num_class == 2 else "probs") + task.suffix
+        if not all(name in side.column_names for side in scores) or task.num_class > 2:
+            continue
+        if not all(column in table.column_names for column in _label_columns(task)):
+            continue
+        pair = auc_pair(task.label, _labels(task, table), *(_numbers(side, name) for side in scores))
+        if pair is not None:
+            found[name] = pair
+    return found
+
+
+def _labels(task: Task, table: pa.Table) -> Any:
+    """Labels [B], NaN for rows that have none or that the task is not about."""
+    import numpy as np
+
+    labels = _numbers(table, task.label)
+    if task.only_where is None:
+        return labels
+    column, value = task.only_where
+    return np.where(_numbers(table, column) == value, labels, np.nan)
+
+
+def _numbers(table: pa.Table, name: str) -> Any:
+    from recinfer.export.comparison import flat
+
+    return flat(table.column(name))
+
+
+def _side(path: PathLike, speed: Any) -> Any:
+    from recinfer.export.comparison import Side
+    from recinfer.predict.open_export import is_export, kind_of, read_manifest
+
+    given = Path(path)
+    files = [each for each in given.rglob("*") if each.is_file()] if given.is_dir() else [given]
+    kind = kind_of(read_manifest(given), given) if is_export(given) else "checkpoint"
+    return Side(str(given), kind, sum(each.stat().st_size for each in files), speed)

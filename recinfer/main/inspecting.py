@@ -1,0 +1,133 @@
+"""Says what is inside an export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recinfer.errors import ConfigError, ModelError, RecinferError
+from recinfer.main.config import PathLike
+
+if TYPE_CHECKING:
+    from recinfer.export.contents import Contents, ScriptedContents
+    from recinfer.export.table_names import Declared
+    from recinfer.features.base import Feature
+
+CONFIG = "pipeline.config"
+SWITCHES = "model_acc.json"
+SCRIPTED, SPARSE = "scripted_model.pt", "scripted_sparse_model.pt"
+# What recinfer.json says of the machine that an export needs.
+NEEDS = ("machine", "cpu_features", "gpu")
+
+
+def inspect(export_dir: PathLike) -> Contents:
+    """What is inside an export, ours or the reference's.
+
+    Files are held against their SHA-256 before any is opened; the model is loaded, and not run. Tables, operators and
+    the keys of inputs and outputs come from the scripted file; types of inputs, and some names, need the config.
+
+    Raises:
+        ModelError: the folder is no export, or is damaged.
+    """
+    from recinfer.export.contents import Contents, input_tensors
+    from recinfer.predict import signature
+    from recinfer.predict.compatibility import check
+    from recinfer.predict.machine import this_machine
+    from recinfer.predict.manifest_check import check_files
+    from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of, read_manifest
+
+    folder = Path(export_dir)
+    if not is_export(folder):
+        raise ModelError(f"{folder} is no export", "give the folder that recinfer-export wrote")
+    checked = check_files(folder)
+    manifest = read_manifest(folder)
+    kind = kind_of(manifest, folder)
+    notes = [] if manifest else ["there is no recinfer.json, so no file could be held against its SHA-256"]
+    features, declared = _from_config(folder, notes)
+    found = _scripted(folder, kind, declared, notes)
+    return Contents(
+        folder=str(folder),
+        kind=kind,
+        **_said(manifest),
+        needs={name: manifest[name] for name in NEEDS if manifest.get(name)},
+        files={path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder)},
+        checked=len(checked),
+        signed=(folder / signature.SIGNATURE).is_file(),
+        fallbacks=carried_fallbacks(folder, kind),
+        differences=[str(each) for each in check(manifest, this_machine())],
+        switches=_switches(folder),
+        columns=manifest.get("inputs") or {feature.name: str(feature.arrow_type) for feature in features},
+        inputs=input_tensors(found.input_keys, features),
+        outputs=manifest.get("outputs") or dict.fromkeys(found.output_keys, ""),
+        tables=found.tables,
+        operators=found.operators,
+        parameters=found.parameters,
+        parameter_bytes=found.parameter_bytes,
+        notes=notes,
+    )
+
+
+def _said(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest says as it is."""
+    words: dict[str, Any] = {
+        name: str(manifest[name]) for name in ("created_by", "created_at", "device") if name in manifest
+    }
+    return words | {name: dict(manifest[name]) for name in ("versions", "folded", "parity") if name in manifest}
+
+
+def _from_config(folder: Path, notes: list[str]) -> tuple[list[Feature], list[tuple[str, list[Declared]]]]:
+    """Features and tables of the export's config: none where it is not one that runs here, which is noted."""
+    import torch
+
+    from recinfer.config.load import load_pipeline_config
+    from recinfer.export.table_names import declared_lookups
+    from recinfer.features import build_features
+    from recinfer.features.assets import with_assets_in
+    from recinfer.features.used import used_features
+    from recinfer.models import build_model
+
+    features: list[Feature] = []
+    try:
+        if not (folder / CONFIG).is_file():
+            raise ConfigError(f"{CONFIG} is missing")
+        config = with_assets_in(load_pipeline_config(folder / CONFIG), folder)
+        features = build_features(config)
+        features = used_features(config, features)
+        # On the meta device a model has shapes and takes no memory.
+        with torch.device("meta"):
+            return features, declared_lookups(build_model(config, features))
+    except RecinferError as error:
+        notes.append(f"types of inputs and names of tables may be missing: {error.message}")
+        return features, []
+
+
+def _scripted(
+    folder: Path, kind: str, declared: list[tuple[str, list[Declared]]], notes: list[str]
+) -> ScriptedContents:
+    """What the scripted file tells: of a compiled export, the sparse part's, which has the tables."""
+    from recinfer.export.contents import ScriptedContents, scripted_contents
+    from recinfer.predict.export_scorer import load_scripted
+
+    names = (SCRIPTED,) if kind == "torchscript" else (SPARSE, SCRIPTED)
+    for name in names:
+        if (folder / name).is_file():
+            if name == SPARSE:
+                notes.append(f"tables, operators and layers are those of {name}; the dense part is machine code")
+            return scripted_contents(load_scripted(folder / name), declared)
+    notes.append("there is no scripted file: tables and operators of machine code cannot be listed")
+    return ScriptedContents([], {}, 0, 0, [], [])
+
+
+def _switches(folder: Path) -> dict[str, Any]:
+    path = folder / SWITCHES
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged: {error}", "export the model again") from error
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,105 @@
+"""What a compiled model takes: a compiled package checks nothing, so its inputs are checked before each call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recinfer.errors import ModelError
+
+INTERFACE = "compiled.json"
+
+
+@dataclass(frozen=True)
+class CompiledInput:
+    """One input.
+
+    Attributes:
+        name: key under which it comes.
+        dtype: such as ``float32``.
+        shape: sizes; a name stands for a size that is free, and the same wherever the name is.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Inputs and outputs of a compiled model, in its order."""
+
+    inputs: tuple[CompiledInput, ...]
+    outputs: tuple[str, ...]
+
+    def arrange(self, given: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """The inputs in the model's order, contiguous.
+
+        Raises:
+            ModelError: one is missing, or has another type or shape.
+        """
+        sizes: dict[str, int] = {}
+        return [_checked(each, given, sizes) for each in self.inputs]
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def read_interface(path: Path) -> Interface:
+    """Reads what :meth:`Interface.save` wrote.
+
+    Raises:
+        ModelError: it is no such file.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        inputs = tuple(
+            CompiledInput(str(each["name"]), str(each["dtype"]), tuple(each["shape"])) for each in content["inputs"]
+        )
+        return Interface(inputs, tuple(str(each) for each in content["outputs"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not say what the compiled model takes: {error!r}", "export again") from error
+
+
+def interface_of(
+    names: Sequence[str], examples: Sequence[Sequence[torch.Tensor]], outputs: Sequence[str]
+) -> Interface:
+    """Learns shapes from examples of several sizes: what differs is free, and what always agrees has one name.
+
+    Args:
+        names: of the inputs.
+        examples: per example, the inputs; their first one's first dimension is the batch.
+    """
+    free: dict[tuple[int, ...], str] = {}
+    inputs = []
+    for place, name in enumerate(names):
+        tensors = [example[place] for example in examples]
+        shape: list[int | str] = []
+        for sizes in zip(*(tensor.shape for tensor in tensors), strict=True):
+            shape.append(sizes[0] if len(set(sizes)) == 1 else free.setdefault(sizes, f"n{len(free)}"))
+        inputs.append(CompiledInput(name, str(tensors[0].dtype).removeprefix("torch."), tuple(shape)))
+    return Interface(tuple(inputs), tuple(outputs))
+
+
+def _checked(wanted: CompiledInput, given: Mapping[str, torch.Tensor], sizes: dict[str, int]) -> torch.Tensor:
+    tensor = given.get(wanted.name)
+    if tensor is None:
+        raise ModelError(f"the compiled model wants {wanted.name!r}, which is not there", "export the model again")
+    fits = str(tensor.dtype) == f"torch.{wanted.dtype}" and tensor.ndim == len(wanted.shape)
+    if fits:
+        for size, found in zip(wanted.shape, tensor.shape, strict=True):
+            fits &= found == (size if isinstance(size, int) else sizes.setdefault(size, found))
+    if not fits:
+        shape = [sizes.get(size, size) if isinstance(size, str) else size for size in wanted.shape]
+        raise ModelError(
+            f"the compiled model wants {wanted.name!r} as {wanted.dtype} {shape}, "
+            f"and gets {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}",
+            "export the model again",
+        )
+    return tensor.contiguous()

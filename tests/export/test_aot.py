@@ -1,0 +1,176 @@
+"""Compiled exports: equal to the model at every size, checked before each call, side by side in threads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from recinfer import load_scorer
+from recinfer.errors import ModelError
+from recinfer.predict.compiled_inputs import CompiledInput, Interface, interface_of, read_interface
+from recinfer.predict.compiled_scorer import CompiledScorer
+from recinfer.predict.model_scorer import ModelScorer
+from tests.synthetic import MODELS, STEPS, config_of, make_table, model_of, write_export_of
+
+TABLES = {
+    "random": make_table(400, 1),
+    "only nulls": make_table(20, 3, nulls=1.0),
+    "full length": make_table(50, 4, nulls=0.0, longest=STEPS * 20),
+    "one row": make_table(1, 5, nulls=0.0),
+    "one empty row": make_table(1, 6, nulls=1.0),
+    "no rows": make_table(0, 7),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_export_of("multi_tower_din", tmp_path_factory.mktemp("aot") / "export", kind="aot")
+
+
+def gap(left: pa.Table, right: pa.Table) -> float:
+    assert left.schema == right.schema and left.num_rows == right.num_rows
+    gaps = [np.abs(np.array(left[name]) - np.array(right[name])) for name in left.column_names]
+    return max((float(each.max()) for each in gaps if each.size), default=0.0)
+
+
+def eager(model: str) -> ModelScorer:
+    config = config_of(model)
+    return ModelScorer(*model_of(config), "eager", config.data_config)
+
+
+def check_equal(folder: Path, model: str) -> None:
+    scorer, wanted = load_scorer(folder), eager(model)
+    assert isinstance(scorer, CompiledScorer)
+    for name, table in TABLES.items():
+        assert gap(wanted.score(table), scorer.score(table)) <= 1e-5, name
+
+
+def test_compiled_scores_equal_eager_ones(compiled: Path) -> None:
+    check_equal(compiled, "multi_tower_din")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("table_type", ["FP32", "INT8"])
+def test_every_model_compiles(tmp_path: Path, model: str, table_type: str) -> None:
+    types = {"quant_emb": table_type, "quant_ec_emb": table_type, "parity_bound": 1e-4 if table_type == "FP32" else 0.1}
+    folder = write_export_of(model, tmp_path / "export", kind="aot", **types)
+    if table_type == "FP32":
+        check_equal(folder, model)
+
+
+def test_the_folder_says_what_it_is(compiled: Path) -> None:
+    manifest = json.loads((compiled / "recinfer.json").read_text())
+    assert manifest["kind"] == "aot" and manifest["cpu_features"]
+    assert set(manifest["sha256"]) >= {"scripted_sparse_model.pt", "aoti_model.pt2", "compiled.json", "gm_dense.code"}
+    assert json.loads((compiled / "model_acc.json").read_text())["ENABLE_AOT"] == "1"
+
+
+def test_an_id_outside_its_table_is_an_error(compiled: Path) -> None:
+    scorer = load_scorer(compiled)
+    tensors = scorer.parser(make_table(4, 1, nulls=0.0))
+    tensors["movie_id.values"][0] = 10**6
+    with pytest.raises(RuntimeError, match="Expected idx|num_rows"), torch.inference_mode():
+        scorer.run(tensors)
+
+
+def test_a_damaged_package_is_refused(compiled: Path, tmp_path: Path) -> None:
+    shutil.copytree(compiled, tmp_path / "export")
+    package = tmp_path / "export" / "aoti_model.pt2"
+    package.write_bytes(package.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match=r"aoti_model\.pt2"):
+        load_scorer(tmp_path / "export")
+    (tmp_path / "export" / "recinfer.json").unlink()
+    with pytest.raises(ModelError, match=r"aoti_model\.pt2 does not load"):
+        load_scorer(tmp_path / "export")
+
+
+def hammer(scorer: CompiledScorer, seconds: float, threads: int) -> int:
+    """Scores tables of many sizes from many threads; returns how many it did, and fails at the first that differs."""
+    tables = [make_table(rows, rows) for rows in (1, 3, 40, 64, 257, 700)]
+    tensors = [scorer.parser(table) for table in tables]
+    with torch.inference_mode():
+        wanted = [scorer.run(each)["probs"] for each in tensors]
+    done, wrong = [0] * threads, []
+    end = time.monotonic() + seconds
+
+    def work(number: int) -> None:
+        with torch.inference_mode():
+            while time.monotonic() < end and not wrong:
+                place = (number + done[number]) % len(tables)
+                if not torch.equal(scorer.run(tensors[place])["probs"], wanted[place]):
+                    wrong.append(place)
+                done[number] += 1
+
+    running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join(seconds + 60)
+    assert not any(each.is_alive() for each in running) and not wrong
+    return min(done)
+
+
+def test_threads_score_side_by_side(compiled: Path) -> None:
+    scorer = load_scorer(compiled)
+    assert isinstance(scorer, CompiledScorer)
+    assert hammer(scorer, 2, 8) > 0
+
+
+@pytest.mark.slow
+def test_eight_threads_for_a_minute(compiled: Path) -> None:
+    scorer = load_scorer(compiled)
+    assert isinstance(scorer, CompiledScorer)
+    assert hammer(scorer, 60, 8) > 0
+
+
+INTERFACE = Interface((CompiledInput("a", "float32", ("n", 2)), CompiledInput("b", "int64", ("n",))), ("y",))
+GOOD: dict[str, Callable[[], torch.Tensor]] = {"a": lambda: torch.zeros(3, 2), "b": lambda: torch.zeros(3).long()}
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "says"),
+    [
+        ("a", None, "wants 'a', which is not there"),
+        ("a", torch.zeros(3, 2).double(), "float64"),
+        ("b", torch.zeros(3).int(), "int32"),
+        ("a", torch.zeros(3, 4), r"\[3, 4\]"),
+        ("a", torch.zeros(6), r"\[6\]"),
+        ("b", torch.zeros(4).long(), r"int64 \[3\], and gets int64 \[4\]"),
+    ],
+)
+def test_inputs_are_checked_before_each_call(name: str, tensor: torch.Tensor | None, says: str) -> None:
+    given = {key: make() for key, make in GOOD.items()}
+    assert [each.shape for each in INTERFACE.arrange(given)] == [(3, 2), (3,)]
+    given.pop(name)
+    if tensor is not None:
+        given[name] = tensor
+    with pytest.raises(ModelError, match=says):
+        INTERFACE.arrange(given)
+
+
+def test_inputs_come_contiguous_and_in_order() -> None:
+    given = {"b": torch.arange(6)[::2], "a": torch.arange(6.0).view(2, 3).t()}
+    first, second = INTERFACE.arrange(given)
+    assert first.is_contiguous() and first.tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert second.is_contiguous() and second.tolist() == [0, 2, 4]
+
+
+def test_free_sizes_are_learnt_from_examples(tmp_path: Path) -> None:
+    examples = [[torch.zeros(rows, 3), torch.zeros(rows + 1).int(), torch.zeros(rows, 9 - rows)] for rows in (2, 4)]
+    learnt = interface_of(["x", "offsets", "z"], examples, ["y"])
+    assert [each.shape for each in learnt.inputs] == [("n0", 3), ("n1",), ("n0", "n2")]
+    learnt.save(tmp_path / "compiled.json")
+    assert read_interface(tmp_path / "compiled.json") == learnt
+    (tmp_path / "compiled.json").write_text('{"inputs": [{}]}')
+    with pytest.raises(ModelError, match="does not say"):
+        read_interface(tmp_path / "compiled.json")
