@@ -23,6 +23,7 @@ class Environment:
     Attributes:
         quant_emb: dtype of pooled tables in an export (``QUANT_EMB``), None where unset.
         quant_ec_emb: dtype of sequence tables in an export (``QUANT_EC_EMB``), None where unset.
+        quant_dense: type of linear layers in an export (``QUANT_DENSE``), None where unset.
         enable_aot: how the model is compiled in an export (``ENABLE_AOT``): 1 for its dense part, None where unset.
         predict_threads: scorer threads (``RECINFER_PREDICT_THREADS``), None where unset.
         use_farm_hash: bucketize strings with FarmHash (``USE_FARM_HASH_TO_BUCKETIZE``).
@@ -33,6 +34,7 @@ class Environment:
 
     quant_emb: str | None = None
     quant_ec_emb: str | None = None
+    quant_dense: str | None = None
     enable_aot: int | None = None
     predict_threads: int | None = None
     use_farm_hash: bool = False
@@ -51,6 +53,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     return Environment(
         quant_emb=source.get("QUANT_EMB") or None,
         quant_ec_emb=source.get("QUANT_EC_EMB") or None,
+        quant_dense=source.get("QUANT_DENSE") or None,
         enable_aot=_integer(source, "ENABLE_AOT"),
         predict_threads=_integer(source, "RECINFER_PREDICT_THREADS"),
         use_farm_hash=_boolean(source, "USE_FARM_HASH_TO_BUCKETIZE"),

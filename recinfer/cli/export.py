@@ -58,6 +58,11 @@ if TYPE_CHECKING:
     help="Memory for small tables multiplied into the layers that read them; 0 for none.",
 )
 @click.option(
+    "--quant-dense",
+    type=click.Choice(["none", "int8"], case_sensitive=False),
+    help="Linear layers in INT8. Default: QUANT_DENSE, else none.",
+)
+@click.option(
     "--accelerate",
     type=click.Choice(["none", "aot"]),
     help="Compile the dense part ahead of time (aot), for processors like this one. Default: ENABLE_AOT, else none.",
@@ -90,6 +95,8 @@ def _print_report(report: ExportReport, folder: Path) -> None:
     if report.folded.features:
         features, layers = count(len(report.folded.features), "small table"), count(len(report.folded.layers), "layer")
         click.echo(f"folded: {features} into {layers}, {size(report.folded.bytes)}")
+    if report.quantized_layers:
+        click.echo(f"INT8: {count(len(report.quantized_layers), 'linear layer')}")
     parity = report.parity
     click.echo(f"parity: scores of {count(parity.rows, 'row')} of {parity.source}, model against export")
     rows = [(name, difference.largest, difference.mean) for name, difference in parity.differences.items()]

@@ -89,7 +89,10 @@ def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 def missing_column(name: str, names: Sequence[str]) -> InputError:
-    """The error for a column that the input does not have, with the nearest name that it has."""
+    """The error for a column that the input does not have, with the nearest name that it has, or has several times."""
+    count = list(names).count(name)
+    if count > 1:
+        return InputError(f"input has {count} columns called {name!r}", "rename or remove all but one of them")
     near = get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"the input has: {', '.join(names[:20])}"
     return InputError(f"input has no column {name!r}", hint)

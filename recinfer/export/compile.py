@@ -38,4 +38,6 @@ def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[tor
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
         except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
             said = str(error).strip().splitlines()
-            raise ModelError(f"the model does not compile: {said[0] if said else error!r}", "export without --aot") from error
+            raise ModelError(
+                f"the model does not compile: {said[0] if said else error!r}", "export without --aot"
+            ) from error

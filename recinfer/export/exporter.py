@@ -21,6 +21,7 @@ from recinfer.export.feature_file import feature_file
 from recinfer.export.fold import FoldReport, fold_tables
 from recinfer.export.kinds import KINDS
 from recinfer.export.parity import ParityReport, compare
+from recinfer.export.quant_dense import quantize_dense
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import trace
 from recinfer.features.base import Feature
@@ -43,6 +44,7 @@ class ExportJob:
         parity_rows: gives rows to compare scores on, and where they come from.
         parity_bound: largest difference allowed.
         fold_bytes: what products of small tables and first layers may take; 0 for none.
+        quant_dense: ``int8``, or ``none``.
         kind: a key of :data:`~recinfer.export.kinds.KINDS`.
     """
 
@@ -56,6 +58,7 @@ class ExportJob:
     parity_bound: float
     fold_bytes: int = FOLD_BYTES
     kind: str = "torchscript"
+    quant_dense: str = "none"
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,20 @@ class ExportReport:
     Attributes:
         parity: its scores against the model's.
         folded: tables that were multiplied into layers.
+        quantized_layers: linear layers whose products are INT8.
     """
 
     parity: ParityReport
     folded: FoldReport
+    quantized_layers: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """As ``recinfer.json`` holds it."""
-        return {"folded": self.folded.to_json(), "parity": self.parity.to_json()}
+        return {
+            "folded": self.folded.to_json(),
+            "quantized_layers": self.quantized_layers,
+            "parity": self.parity.to_json(),
+        }
 
 
 def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> ExportReport:
@@ -119,13 +128,14 @@ def _fill(job: ExportJob, work: Path) -> ExportReport:
     eager = ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config)
     rows, source = job.parity_rows()
     folded = fold_tables(graph, job.model, eager.parser(rows), job.fold_bytes)
+    quantized = quantize_dense(graph) if job.quant_dense == "int8" else []
     kind = KINDS[job.kind]
     kind.write(graph, job.features, work)
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
     artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
     artifact.write_json(work / artifact.SWITCHES, _switches(job))
     exported = kind.open(work, job.fingerprint)
-    report = ExportReport(compare(eager, exported, rows, source, job.parity_bound), folded)
+    report = ExportReport(compare(eager, exported, rows, source, job.parity_bound), folded, quantized)
     artifact.write_json(
         work / artifact.MANIFEST,
         artifact.manifest(

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from recinfer.errors import ParityError
 
-# Largest difference of a probability that an export may show, by the coarser of its table types. The errors that
-# quantizing normal weights makes are 1e-4 (INT8), 2e-3 (INT4) and 1e-2 (INT2) of a weight; scores add many of them up.
-BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1}
+# Largest difference of a probability that an export may show, by the coarsest of its types of tables and of layers. The
+# errors that quantizing normal weights makes are 1e-4 (INT8), 2e-3 (INT4) and 1e-2 (INT2) of a weight; scores add many
+# of them up.
+BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1, "none": 0.0, "int8": 5e-2}
 
 
 class Scores(Protocol):
@@ -96,7 +97,7 @@ def is_bounded(name: str) -> bool:
 
 
 def default_bound(types: Sequence[str]) -> float:
-    """The bound for an export with tables of these types."""
+    """The bound for an export with tables and layers of these types."""
     return max(BOUNDS[name] for name in types)
 
 

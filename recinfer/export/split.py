@@ -95,9 +95,7 @@ def _behind_parameters(graph: fx.GraphModule, tensors: Mapping[fx.Node, TensorLi
     return found
 
 
-def _sparse_nodes(
-    graph: fx.GraphModule, tensors: Mapping[fx.Node, TensorLike], trained: set[fx.Node]
-) -> set[fx.Node]:
+def _sparse_nodes(graph: fx.GraphModule, tensors: Mapping[fx.Node, TensorLike], trained: set[fx.Node]) -> set[fx.Node]:
     """The lookups, whatever depends on values, and all that they need."""
     found: set[fx.Node] = set()
     for node in reversed(graph.graph.nodes):

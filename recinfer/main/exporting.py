@@ -26,6 +26,7 @@ def export(
     parity_bound: float | None = None,
     fold_mib: int = 32,
     accelerate: str | None = None,
+    quant_dense: str | None = None,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     edit_config_json: str | None = None,
@@ -39,6 +40,7 @@ def export(
         parity_input_path: rows to compare scores on; by default the evaluation input, else the training input.
         parity_bound: largest difference of a probability; by default according to the table types.
         fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none.
+        quant_dense: ``int8`` for linear layers in INT8; by default ``QUANT_DENSE``, else ``none``.
         accelerate: ``none`` for TorchScript alone, or ``aot`` to compile the dense part ahead of time; by default what
             ``ENABLE_AOT`` says.
 
@@ -49,6 +51,7 @@ def export(
     from recinfer.export.exporter import ExportJob, write_export
     from recinfer.export.kinds import kind_name
     from recinfer.export.parity import default_bound
+    from recinfer.export.quant_dense import dense_type_name
     from recinfer.export.quantize import table_type_name
     from recinfer.main.fingerprint import fingerprint
     from recinfer.main.training import choose_checkpoint, new_model
@@ -60,6 +63,7 @@ def export(
         table_type_name(quant_emb or environment.quant_emb or ""),
         table_type_name(quant_ec_emb or environment.quant_ec_emb or ""),
     )
+    dense = dense_type_name(quant_dense or environment.quant_dense or "")
     checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
     features, model = new_model(config)
     load(model, checkpoint, use_ema=config.export_config.use_dense_ema)
@@ -71,9 +75,10 @@ def export(
         quant_emb=types[0],
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
-        parity_bound=default_bound(types) if parity_bound is None else parity_bound,
+        parity_bound=default_bound([*types, dense]) if parity_bound is None else parity_bound,
         fold_bytes=fold_mib << 20,
         kind=kind_name(accelerate, environment),
+        quant_dense=dense,
     )
     return write_export(job, Path(export_dir), overwrite=overwrite)
 

@@ -32,7 +32,7 @@ def inspect(export_dir: PathLike) -> Contents:
     """
     from recinfer.export.contents import Contents, input_tensors
     from recinfer.predict import signature
-    from recinfer.predict.compatibility import check
+    from recinfer.predict.compatibility import check, for_gpu
     from recinfer.predict.machine import this_machine
     from recinfer.predict.manifest_check import check_files
     from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of, read_manifest
@@ -55,7 +55,7 @@ def inspect(export_dir: PathLike) -> Contents:
         checked=len(checked),
         signed=(folder / signature.SIGNATURE).is_file(),
         fallbacks=carried_fallbacks(folder, kind),
-        differences=[str(each) for each in check(manifest, this_machine())],
+        differences=[str(each) for each in check(manifest, this_machine(gpu=for_gpu(manifest)))],
         switches=_switches(folder),
         columns=manifest.get("inputs") or {feature.name: str(feature.arrow_type) for feature in features},
         inputs=input_tensors(found.input_keys, features),

@@ -84,6 +84,11 @@ def refuse(folder: object, kind: str, fatal: list[Mismatch], fallbacks: list[str
     return ModelError(f"{folder}: this export ({kind}) does not run here:\n{lines}", hint)
 
 
+def for_gpu(manifest: Mapping[str, Any]) -> bool:
+    """Whether an export was made for a GPU."""
+    return str(manifest.get("device", "cpu")).startswith("cuda")
+
+
 def version_parts(text: str) -> tuple[int, ...]:
     """``2.13.0+cpu`` as (2, 13, 0): the release alone, since builds of one release share their interface."""
     parts: list[int] = []
@@ -130,8 +135,7 @@ def _instruction_sets(manifest: Mapping[str, Any], machine: Machine) -> Iterator
 
 
 def _gpu(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
-    device = str(manifest.get("device", "cpu"))
-    if not device.startswith("cuda"):
+    if not for_gpu(manifest):
         return
     needed = str(manifest.get("gpu", ""))
     if not machine.gpu:

@@ -43,9 +43,14 @@ class Machine:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def this_machine() -> Machine:
-    """The facts of the machine that this process runs on."""
-    return Machine(platform.machine(), read_cpu_features(CPUINFO), gpu_architecture(), installed_versions())
+def this_machine(*, gpu: bool = True) -> Machine:
+    """The facts of the machine that this process runs on.
+
+    Args:
+        gpu: whether to ask for the GPU, which takes a moment and starts CUDA.
+    """
+    found = gpu_architecture() if gpu else ""
+    return Machine(platform.machine(), read_cpu_features(CPUINFO), found, installed_versions())
 
 
 def read_cpu_features(cpuinfo: Path) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
-from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, refuse
+from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, refuse
 from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer
 from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
 from recinfer.predict.machine import Machine, this_machine
@@ -67,7 +67,7 @@ def open_export(
     hashes = check_files(folder)
     manifest = read_manifest(folder)
     kind = kind_of(manifest, folder)
-    fatal = _mismatches(folder, manifest, machine or this_machine())
+    fatal = _mismatches(folder, manifest, machine or this_machine(gpu=for_gpu(manifest)))
     if not fatal:
         return _opener(kind, folder)(folder, _fingerprint(kind, hashes, folder, fingerprint))
     _check_fallback(folder, kind, fatal, fallback)

@@ -79,7 +79,7 @@ def test_an_id_outside_its_table_is_an_error(compiled: Path) -> None:
     scorer = load_scorer(compiled)
     tensors = scorer.parser(make_table(4, 1, nulls=0.0))
     tensors["movie_id.values"][0] = 10**6
-    with pytest.raises(RuntimeError, match="Expected idx|num_rows"), torch.inference_mode():
+    with pytest.raises(RuntimeError, match=r"Expected idx|num_rows"), torch.inference_mode():
         scorer.run(tensors)
 
 
@@ -100,7 +100,8 @@ def hammer(scorer: CompiledScorer, seconds: float, threads: int) -> int:
     tensors = [scorer.parser(table) for table in tables]
     with torch.inference_mode():
         wanted = [scorer.run(each)["probs"] for each in tensors]
-    done, wrong = [0] * threads, []
+    done = [0] * threads
+    wrong: list[int] = []
     end = time.monotonic() + seconds
 
     def work(number: int) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from fbgemm_gpu.split_table_batched_embeddings_ops_inference import IntNBitTableBatchedEmbeddingBagsCodegen
 
 from recinfer.errors import ModelError
 from recinfer.export.contents import input_tensors, scripted_contents
@@ -31,12 +30,13 @@ Exported = Callable[[str], Path]
 
 def held_by_kernels(model: torch.nn.Module) -> Iterator[tuple[str, int, int, str, int]]:
     """Name, rows, dim, type and bytes of the tables of a model for inference, as its kernels say."""
-    for module in model.modules():
-        if isinstance(module, IntNBitTableBatchedEmbeddingBagsCodegen):
-            weights = module.split_embedding_weights(split_scale_shifts=False)
-            for (name, rows, dim, kind, _), (rows_as_bytes, _) in zip(module.embedding_specs, weights, strict=True):
-                assert rows_as_bytes.size(0) == rows
-                yield name, rows, dim, kind.name, rows_as_bytes.numel()
+    # The collections keep their kernels in a plain list, where `modules()` does not see them.
+    kernels = [each for module in model.modules() for each in getattr(module, "_emb_modules", [])]
+    for kernel in kernels:
+        weights = kernel.split_embedding_weights(split_scale_shifts=False)
+        for (name, rows, dim, kind, _), (stored, _) in zip(kernel.embedding_specs, weights, strict=True):
+            assert stored.size(0) == rows
+            yield name, rows, dim, kind.name, stored.numel()
 
 
 @pytest.mark.parametrize("table_type", TABLE_TYPES)

@@ -149,5 +149,5 @@ def test_an_id_outside_its_table_is_an_error_without_the_parser_too(
     scripted = ExportScorer(exported("multi_tower_din"), "scripted")
     tensors = scripted.parser(make_table(4, 1, nulls=0.0))
     tensors[f"{feature}.values"][0] = outside
-    with pytest.raises(RuntimeError, match="Expected idx|num_rows"), torch.inference_mode():
+    with pytest.raises(RuntimeError, match=r"Expected idx|num_rows"), torch.inference_mode():
         scripted.run(tensors)

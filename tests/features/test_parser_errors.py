@@ -120,6 +120,15 @@ def test_a_missing_column_comes_with_the_nearest_name() -> None:
     assert "did you mean 'movieid'" in str(problem)
 
 
+def test_a_column_that_comes_twice_is_not_called_missing() -> None:
+    parser = parser_of(ID)
+    batch = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["f", "f"])
+    with pytest.raises(InputError, match=r"2 columns called 'f'(.|\n)*all but one"):
+        parser(batch)
+    (problem,) = parser.check_schema(batch.schema)
+    assert "2 columns called 'f'" in str(problem)
+
+
 def test_a_model_takes_one_id_per_step_where_value_dim_is_1() -> None:
     feature = 'sequence_id_feature { feature_name: "f" num_buckets: 9 sequence_length: 5 sequence_delim: ";" }'
     features = parser_of(feature).features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -79,6 +80,25 @@ def test_a_manifest_that_is_no_object_is_refused(folder: Path) -> None:
         open_export(folder, no_hash)
 
 
+def add_weights(folder: Path) -> None:
+    """Puts the trained parameters into the folder, as an export that carries them has them."""
+    save_file(model_of(config_of("multi_tower"))[0].state_dict(), folder / "weights.safetensors")
+    listed = json.loads((folder / "recinfer.json").read_text(encoding="utf-8"))["sha256"]
+    digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    rewrite(folder, sha256={**listed, "weights.safetensors": digest})
+
+
+def test_a_program_that_the_manifest_does_not_list_is_refused(folder: Path) -> None:
+    listed = json.loads((folder / "recinfer.json").read_text(encoding="utf-8"))["sha256"]
+    rewrite(folder, sha256={name: each for name, each in listed.items() if name != "scripted_model.pt"})
+    with pytest.raises(ModelError, match=r"recinfer\.json does not list scripted_model\.pt"):
+        open_export(folder, no_hash)
+    rewrite(folder, sha256=listed)
+    (folder / "aoti_model.pt2").write_bytes(b"added")
+    with pytest.raises(ModelError, match=r"recinfer\.json does not list aoti_model\.pt2"):
+        open_export(folder, no_hash)
+
+
 def make_compiled(folder: Path, **changes: Any) -> None:
     """Makes the manifest that of a compiled export of another torch."""
     rewrite(folder, kind="aot", versions={"torch": "2.1.0"}, **changes)
@@ -90,7 +110,7 @@ def test_what_does_not_run_here_names_the_fallbacks_that_are_carried(folder: Pat
         load_scorer(folder)
     with pytest.raises(ModelError, match=r"carries no weights\.safetensors\n  hint: use --fallback jit"):
         load_scorer(folder, fallback="eager")
-    (folder / "scripted_model.pt").rename(folder / "elsewhere")
+    (folder / "scripted_model.pt").unlink()
     rewrite(folder, sha256={})
     with pytest.raises(ModelError, match=r"does not run here(.|\n)*hint: export again on such a machine"):
         load_scorer(folder)
@@ -108,8 +128,7 @@ def test_fallback_jit_scores_with_the_scripted_model(
 
 
 def test_fallback_eager_scores_with_the_parameters(exported: Exported, folder: Path) -> None:
-    model, _ = model_of(config_of("multi_tower"))
-    save_file(model.state_dict(), folder / "weights.safetensors")
+    add_weights(folder)
     make_compiled(folder)
     assert carried_fallbacks(folder, "aot") == ["jit", "eager"]
     with pytest.raises(UsageError, match="use --fallback jit"):
@@ -121,7 +140,7 @@ def test_fallback_eager_scores_with_the_parameters(exported: Exported, folder: P
 
 
 def test_a_fallback_is_not_used_where_the_export_runs(folder: Path) -> None:
-    save_file(model_of(config_of("multi_tower"))[0].state_dict(), folder / "weights.safetensors")
+    add_weights(folder)
     assert not isinstance(load_scorer(folder, fallback="eager"), ModelScorer)
 
 
