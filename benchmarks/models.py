@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,8 @@ def build(name: str, scale: int = 1, seed: int = 0) -> tuple[Any, list[Any], tor
     return config, features, model
 
 
-def export(name: str, folder: Path, scale: int = 1, seed: int = 0) -> Path:
-    """Exports the model; does nothing where the export is already there."""
+def export(name: str, folder: Path, scale: int = 1, seed: int = 0, **changes: Any) -> Path:
+    """Exports the model; does nothing where the export is already there. ``changes`` replace fields of the job."""
     from recinfer.export.exporter import ExportJob, write_export
 
     if (folder / "recinfer.json").exists():
@@ -130,6 +130,7 @@ def export(name: str, folder: Path, scale: int = 1, seed: int = 0) -> Path:
         parity_rows=lambda: (BENCHMARKS[name].sample(512, scale), "generated"),
         parity_bound=1e-4,
     )
+    job = replace(job, **changes)
     write_export(job, folder, overwrite=folder.exists())
     return folder
 

@@ -41,6 +41,8 @@ class Contest:
         self.model = model
         self.folder = folder
         self.export = models.export(model, folder / f"export-{model}")
+        # What a tracer makes of the model as it is written: folding is recinfer's own.
+        self.plain_export = models.export(model, folder / f"export-{model}-plain", fold_bytes=0)
         self.table = self._table(rows)
         self.large_batch_seconds = large_batch_seconds
         self.best: Result = {}
@@ -85,7 +87,7 @@ class Contest:
         return {**found, "rows_per_second": found["rows_per_second"] * available_cores() / threads}
 
     def _plain(self) -> tuple[Any, ...]:
-        return ("--model", self.model, "--export", self.export, "--input", self.table)
+        return ("--model", self.model, "--export", self.plain_export, "--input", self.table)
 
 
 def compete(contest: Contest, rounds: int) -> dict[str, list[Result]]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains every ranking model on the MovieLens split of the quickstart and writes the table of docs/models.md.
 
-All configs in configs/movielens have the same optimizers, batches and epochs (a test holds them to it). Each is trained
+All configs in configs/movielens have the same optimizers and batches (a test holds them to it). Each is trained
 with several seeds on `train`, exported, and scored on `test`, the newest tenth of the ratings, which nothing was chosen
 by. Run it with OMP_NUM_THREADS=1: times are processor times, which waste none on threads that wait for each other.
 
@@ -116,7 +116,7 @@ def markdown(results: Sequence[Result]) -> str:
             spread(result.log_loss, 4),
             f"{result.table_parameters:,}",
             f"{result.layer_parameters:,}",
-            f"{mean(result.train_seconds):.0f}",
+            f"{mean(result.train_seconds):.1f}",
             f"{float(f'{mean(result.rows_per_second):.2g}'):,.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -12,7 +12,7 @@ from recinfer.cli.output import count, print_json, size, table
 from recinfer.cli.run import Command
 
 if TYPE_CHECKING:
-    from recinfer.export.exporter import ExportReport
+    from recinfer.export.report import ExportReport
 
 
 @click.command(cls=Command, when_stopped="nothing is left behind")
@@ -64,10 +64,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--accelerate",
-    type=click.Choice(["none", "aot"]),
-    help="Compile the dense part ahead of time (aot), for processors like this one. Default: ENABLE_AOT, else none.",
+    type=click.Choice(["none", "aot", "auto"]),
+    help="Compile the dense part ahead of time (aot), for processors like this one; auto measures what is fastest. "
+    "Default: ENABLE_AOT, else none.",
 )
 @click.option("--aot", "accelerate", flag_value="aot", help="The same as --accelerate aot.")
+@click.option(
+    "--carry",
+    multiple=True,
+    type=click.Choice(["jit", "eager"]),
+    help="What a compiled export carries besides, for --fallback on other machines. May be repeated.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
 @config_edits
 @as_json("the report")
@@ -92,6 +99,11 @@ def _print_report(report: ExportReport, folder: Path) -> None:
     click.echo(f"done: {folder}, {count(len(files), 'file')}, {size(sum(sizes))}")
     names = [path.relative_to(folder).as_posix() for path in files]
     click.echo(table(["file", "size"], [(name, size(each)) for name, each in zip(names, sizes, strict=True)]))
+    if report.choice:
+        rates = ", ".join(f"{kind} {speed.median:,.0f}" for kind, speed in report.choice.speeds.items())
+        click.echo(f"chosen: {report.kind} (rows/s on one thread: {rates})")
+        for kind, why in report.choice.failed.items():
+            click.echo(f"  not {kind}: {why}")
     if report.folded.features:
         features, layers = count(len(report.folded.features), "small table"), count(len(report.folded.layers), "layer")
         click.echo(f"folded: {features} into {layers}, {size(report.folded.bytes)}")
@@ -99,11 +111,15 @@ def _print_report(report: ExportReport, folder: Path) -> None:
         click.echo(f"INT8: {count(len(report.quantized_layers), 'linear layer')}")
     parity = report.parity
     click.echo(f"parity: scores of {count(parity.rows, 'row')} of {parity.source}, model against export")
+    for name, pair in report.auc.items():
+        click.echo(f"  AUC of {name}: model {pair.first:.4f}, export {pair.second:.4f} ({pair.change:+.4f})")
     rows = [(name, difference.largest, difference.mean) for name, difference in parity.differences.items()]
     click.echo(table(["prediction", "largest difference", "mean"], rows))
     name, largest = parity.worst
     if name:
         click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {parity.bound:.3g}")
+    model, export = (report.speeds[side].median for side in ("eager", "export"))
+    click.echo(f"speed: {export:,.0f} rows/s on one thread, {export / model:.2f} times the model's {model:,.0f}")
 
 
 def main() -> None:

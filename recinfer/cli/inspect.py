@@ -80,6 +80,8 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
     if contents.folded.get("features"):
         features, layers = len(contents.folded["features"]), len(contents.folded["layers"])
         facts.append(("folded", f"{count(features, 'small table')} into {count(layers, 'layer')}"))
+    if contents.quantized_layers:
+        facts.append(("in INT8", count(len(contents.quantized_layers), "layer")))
     if contents.fallbacks:
         facts.append(("fallbacks", ", ".join(contents.fallbacks)))
     return facts

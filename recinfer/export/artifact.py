@@ -16,7 +16,8 @@ import pyarrow as pa
 from recinfer.predict.machine import this_machine
 
 # The programs of all kinds, one of which every export has.
-MODELS = ("scripted_model.pt", "aoti_model.pt2")
+SCRIPTED = "scripted_model.pt"
+MODELS = (SCRIPTED, "aoti_model.pt2")
 CONFIG = "pipeline.config"
 FEATURES = "fg.json"
 SWITCHES = "model_acc.json"
@@ -28,7 +29,6 @@ PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "py
 
 def manifest(
     folder: Path,
-    kind: str,
     *,
     inputs: pa.Schema,
     outputs: pa.Schema,
@@ -48,7 +48,6 @@ def manifest(
         "format": FORMAT,
         "created_by": f"recinfer {package_version('recinfer')}",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "kind": kind,
         "model_fingerprint": model,
         "versions": {name: package_version(name) for name in PACKAGES if package_version(name)},
         "device": "cpu",

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from recinfer.export.scripted_graph import ScriptedGraph, stored_numbers
+from recinfer.export.scripted_graph import ScriptedGraph
 from recinfer.export.scripted_tables import HeldTable, lookups_of, plain_tables_of
 from recinfer.export.table_names import Declared, with_names
 from recinfer.features.base import Feature
@@ -57,6 +57,7 @@ class Contents:
         parameters, parameter_bytes: of the layers in the scripted files: how many numbers, and their bytes.
         operators: how often each is called in the scripted code.
         folded: what was folded.
+        quantized_layers: names of the linear layers in INT8.
         parity: how its scores compare with the model's.
         notes: what could not be found out, and why.
     """
@@ -82,6 +83,7 @@ class Contents:
     parameter_bytes: int = 0
     operators: dict[str, int] = field(default_factory=dict)
     folded: dict[str, Any] = field(default_factory=dict)
+    quantized_layers: list[str] = field(default_factory=list)
     parity: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -118,7 +120,7 @@ def scripted_contents(
     graph = ScriptedGraph(model)
     named = with_names(lookups_of(graph), declared, graph.name_lists())
     plain = plain_tables_of(graph)
-    numbers, size = stored_numbers(model, {table.name for table in plain})
+    numbers, size = graph.numbers(without={table.name for table in plain})
     return ScriptedContents(
         [*(table for lookup in named for table in lookup), *plain],
         graph.operators(),

@@ -39,7 +39,7 @@ def pool_steps(values: torch.Tensor, offsets: torch.Tensor, mean: bool) -> torch
 
 
 def to_padded(values: torch.Tensor, places: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Steps [steps, D] at their places [steps] of a padded tensor [B, longest, D], which ``mask`` [B, longest] shapes."""
+    """Steps [steps, D] at their places [steps] of a padded tensor [B, longest, D], as wide as ``mask``."""
     flat = torch.zeros(mask.size(0) * mask.size(1), values.size(1), dtype=values.dtype, device=values.device)
     return flat.index_copy(0, places, values).view(mask.size(0), mask.size(1), values.size(1))
 

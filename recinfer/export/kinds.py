@@ -41,7 +41,9 @@ KINDS: Mapping[str, Kind] = {
 }
 
 # What `--accelerate` names, and what `ENABLE_AOT` counts.
-ACCELERATIONS: Mapping[str, str] = {"none": "torchscript", "aot": "aot"}
+AUTO = "auto"
+AUTO_KINDS = ("torchscript", "aot")
+ACCELERATIONS: Mapping[str, str] = {"none": "torchscript", "aot": "aot", "auto": AUTO}
 ENABLE_AOT: Mapping[int, str] = {0: "none", 1: "aot"}
 
 

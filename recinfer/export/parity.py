@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +14,8 @@ from recinfer.errors import ParityError
 # Largest difference of a probability that an export may show, by the coarsest of its types of tables and of layers. The
 # errors that quantizing normal weights makes are 1e-4 (INT8), 2e-3 (INT4) and 1e-2 (INT2) of a weight; scores add many
 # of them up.
-BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1, "none": 0.0, "int8": 5e-2}
-
-
-class Scores(Protocol):
-    """What scores a table."""
-
-    def score(self, table: pa.Table) -> pa.Table:
-        """One column per prediction."""
+BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1}
+DENSE_BOUNDS = {"none": 0.0, "int8": 5e-2}
 
 
 @dataclass(frozen=True)
@@ -74,20 +68,19 @@ class ParityReport:
             )
 
 
-def compare(eager: Scores, exported: Scores, rows: pa.Table, source: str, bound: float) -> ParityReport:
-    """Scores rows both ways.
+def compare(eager: pa.Table, exported: pa.Table, source: str, bound: float) -> ParityReport:
+    """Holds the scores of an export against those of its model.
 
     Args:
-        rows: real ones, or made for the purpose.
-        source: their origin, for the report.
+        eager, exported: scores of the same rows.
+        source: origin of the rows, for the report.
         bound: see :class:`ParityReport`.
     """
-    left, right = eager.score(rows), exported.score(rows)
     return ParityReport(
-        rows.num_rows,
+        eager.num_rows,
         source,
         bound,
-        {name: _difference(left.column(name), right.column(name)) for name in left.column_names},
+        {name: _difference(eager.column(name), exported.column(name)) for name in eager.column_names},
     )
 
 
@@ -96,9 +89,9 @@ def is_bounded(name: str) -> bool:
     return not name.startswith("logits")
 
 
-def default_bound(types: Sequence[str]) -> float:
+def default_bound(tables: Sequence[str], dense: str = "none") -> float:
     """The bound for an export with tables and layers of these types."""
-    return max(BOUNDS[name] for name in types)
+    return max(DENSE_BOUNDS[dense], *(BOUNDS[name] for name in tables))
 
 
 def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:

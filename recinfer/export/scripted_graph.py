@@ -62,6 +62,11 @@ class ScriptedGraph:
 
     def stored(self, value: Any) -> tuple[str, torch.Tensor] | None:
         """The tensor that a value of the graph is, and its name, if the file stores it; None if it is computed."""
+        found = self.attribute(value)
+        return found if found is not None and isinstance(found[1], torch.Tensor) else None
+
+    def attribute(self, value: Any) -> tuple[str, Any] | None:
+        """What a value of the graph is, and its name, if it is an attribute of the model or a constant tensor."""
         node = value.node()
         while node.kind() in PASSING:
             node = node.inputsAt(0).node()
@@ -76,7 +81,24 @@ class ScriptedGraph:
         held: Any = self.model
         for name in reversed(path):
             held = getattr(held, name)
-        return (".".join(reversed(path)), held) if isinstance(held, torch.Tensor) else None
+        return ".".join(reversed(path)), held
+
+    def numbers(self, without: Collection[str]) -> tuple[int, int]:
+        """How many numbers the layers of the model store, and their bytes: floats, and weights packed as INT8.
+
+        Args:
+            without: names of tensors to leave out; batched tables, which are bytes, never count.
+        """
+        held = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        counted = {name: each for name, each in held.items() if each.is_floating_point() and name not in without}
+        for node in (node for node in self.nodes if node.kind().startswith("quantized::linear")):
+            found = self.attribute(node.inputsAt(1))
+            if found is not None:
+                parts = torch.ops.quantized.linear_unpack(found[1])
+                counted.update({f"{found[0]}.{place}": part for place, part in enumerate(parts) if part is not None})
+        return sum(each.numel() for each in counted.values()), sum(
+            each.numel() * each.element_size() for each in counted.values()
+        )
 
 
 def constant(value: Any) -> Any:
@@ -89,14 +111,3 @@ def _nodes(block: Any) -> Iterator[Any]:
         yield node
         for inner in node.blocks():
             yield from _nodes(inner)
-
-
-def stored_numbers(model: torch.jit.ScriptModule, without: Collection[str]) -> tuple[int, int]:
-    """How many floating-point numbers a model stores, and their bytes; batched tables, which are bytes, do not count.
-
-    Args:
-        without: names of tensors to leave out.
-    """
-    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    counted = [each for name, each in held.items() if each.is_floating_point() and name not in without]
-    return sum(each.numel() for each in counted), sum(each.nbytes for each in counted)

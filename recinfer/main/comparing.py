@@ -12,7 +12,7 @@ from recinfer.main.scorer import CONFIG, load_scorer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from recinfer.export.comparison import AucPair, Comparison
+    from recinfer.export.comparison import Comparison
     from recinfer.models.base import Task
     from recinfer.predict.scorer import Scorer
 
@@ -36,6 +36,7 @@ def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000,
         UsageError: the sides have no prediction in common.
     """
     from recinfer.export import comparison
+    from recinfer.export.task_auc import label_columns, task_aucs
 
     scorers = [load_scorer(path) for path in (first, second)]
     names = [set(scorer.outputs.names) for scorer in scorers]
@@ -46,7 +47,7 @@ def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000,
             "compare exports of one model",
         )
     tasks = _tasks(Path(first)) or _tasks(Path(second))
-    table = _read(data, scorers, [name for task in tasks for name in _label_columns(task)], rows)
+    table = _read(data, scorers, [name for task in tasks for name in label_columns(task)], rows)
     sample = table.slice(0, TIMED_ROWS).combine_chunks().to_batches()[0]
     for scorer in scorers:
         _choose_chunks(scorer, sample)
@@ -60,7 +61,7 @@ def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000,
         second=sides[1],
         speed_ratio=speeds[1].median / speeds[0].median,
         differences=comparison.differences(*scores),
-        auc=_aucs(tasks, table, scores),
+        auc=task_aucs(tasks, table, *scores),
         only_first=sorted(names[0] - names[1]),
         only_second=sorted(names[1] - names[0]),
     )
@@ -97,10 +98,6 @@ def _tasks(side: Path) -> list[Task]:
     return []
 
 
-def _label_columns(task: Task) -> list[str]:
-    return [task.label] + ([task.only_where[0]] if task.only_where else [])
-
-
 def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.Table:
     """The first rows: the columns that the models read, and labels as far as there are any."""
     import pyarrow as pa
@@ -125,40 +122,6 @@ def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.
     if not sum(each.num_rows for each in batches):
         raise InputError(f"{data} has no rows to compare on", "give a table with rows")
     return pa.Table.from_batches(batches)
-
-
-def _aucs(tasks: list[Task], table: pa.Table, scores: list[pa.Table]) -> dict[str, AucPair]:
-    """AUC of each two-class prediction whose label the data has."""
-    from recinfer.export.comparison import auc_pair
-
-    found: dict[str, AucPair] = {}
-    for task in tasks:
-        name = ("probs1" if task.num_class == 2 else "probs") + task.suffix
-        if not all(name in side.column_names for side in scores) or task.num_class > 2:
-            continue
-        if not all(column in table.column_names for column in _label_columns(task)):
-            continue
-        pair = auc_pair(task.label, _labels(task, table), *(_numbers(side, name) for side in scores))
-        if pair is not None:
-            found[name] = pair
-    return found
-
-
-def _labels(task: Task, table: pa.Table) -> Any:
-    """Labels [B], NaN for rows that have none or that the task is not about."""
-    import numpy as np
-
-    labels = _numbers(table, task.label)
-    if task.only_where is None:
-        return labels
-    column, value = task.only_where
-    return np.where(_numbers(table, column) == value, labels, np.nan)
-
-
-def _numbers(table: pa.Table, name: str) -> Any:
-    from recinfer.export.comparison import flat
-
-    return flat(table.column(name))
 
 
 def _side(path: PathLike, speed: Any) -> Any:

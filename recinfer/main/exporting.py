@@ -11,7 +11,7 @@ from recinfer.main.config import PathLike, load_config
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from recinfer.export.exporter import ExportReport
+    from recinfer.export.report import ExportReport
 
 
 def export(
@@ -26,6 +26,7 @@ def export(
     parity_bound: float | None = None,
     fold_mib: int = 32,
     accelerate: str | None = None,
+    carry: Sequence[str] = (),
     quant_dense: str | None = None,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
@@ -41,8 +42,10 @@ def export(
         parity_bound: largest difference of a probability; by default according to the table types.
         fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none.
         quant_dense: ``int8`` for linear layers in INT8; by default ``QUANT_DENSE``, else ``none``.
-        accelerate: ``none`` for TorchScript alone, or ``aot`` to compile the dense part ahead of time; by default what
-            ``ENABLE_AOT`` says.
+        accelerate: ``none`` for TorchScript alone, ``aot`` to compile the dense part ahead of time, or ``auto`` for
+            whichever is faster on the parity rows; by default what ``ENABLE_AOT`` says.
+        carry: what a compiled export shall carry besides, for machines where it does not run: ``jit`` (the scripted
+            model), ``eager`` (the parameters).
 
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
@@ -75,10 +78,11 @@ def export(
         quant_emb=types[0],
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
-        parity_bound=default_bound([*types, dense]) if parity_bound is None else parity_bound,
+        parity_bound=default_bound(types, dense) if parity_bound is None else parity_bound,
         fold_bytes=fold_mib << 20,
         kind=kind_name(accelerate, environment),
         quant_dense=dense,
+        carry=frozenset(carry),
     )
     return write_export(job, Path(export_dir), overwrite=overwrite)
 

@@ -64,6 +64,7 @@ def inspect(export_dir: PathLike) -> Contents:
         operators=found.operators,
         parameters=found.parameters,
         parameter_bytes=found.parameter_bytes,
+        quantized_layers=list(manifest.get("quantized_layers", [])),
         notes=notes,
     )
 

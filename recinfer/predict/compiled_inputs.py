@@ -67,9 +67,7 @@ def read_interface(path: Path) -> Interface:
         raise ModelError(f"{path} does not say what the compiled model takes: {error!r}", "export again") from error
 
 
-def interface_of(
-    names: Sequence[str], examples: Sequence[Sequence[torch.Tensor]], outputs: Sequence[str]
-) -> Interface:
+def interface_of(names: Sequence[str], examples: Sequence[Sequence[torch.Tensor]], outputs: Sequence[str]) -> Interface:
     """Learns shapes from examples of several sizes: what differs is free, and what always agrees has one name.
 
     Args:

@@ -15,6 +15,7 @@ import torch
 
 from recinfer.errors import ModelError
 from recinfer.export.contents import input_tensors, scripted_contents
+from recinfer.export.quant_dense import quantize_dense
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.export.scripted_graph import ScriptedGraph
@@ -122,6 +123,22 @@ def test_layers_are_counted_without_tables(exported: Exported) -> None:
     contents = inspect(exported("multi_tower_din"))
     assert contents.parameters == sum(each.numel() for each in dense)
     assert contents.parameter_bytes == 4 * contents.parameters
+
+
+def test_int8_layers_are_counted_too() -> None:
+    config = config_of(
+        """feature_groups { group_name: "d" group_type: DEEP feature_names: "profile" feature_names: "user_id" }
+        multi_tower { towers { input: "d" mlp { hidden_units: [512, 64] } } final { hidden_units: 8 } }""",
+        groups=[],
+    )
+    built, features = model_of(config)
+    graph = trace(with_inference_tables(built, torch.float, torch.float), features)
+    assert len(quantize_dense(graph)) == 2
+    contents = scripted_contents(script(graph), [])
+    # 3 + 8 columns; two layers of INT8 with float biases, then floats.
+    packed, floats = 11 * 512 + 512 * 64, 512 + 64 + (64 + 1) * 8 + (8 + 1)
+    assert (contents.parameters, contents.parameter_bytes) == (packed + floats, packed + 4 * floats)
+    assert "quantized::linear_dynamic" in contents.operators
 
 
 FOLDABLE = """

@@ -32,7 +32,7 @@ class Timed(Scorer):
     [
         (lambda chunking: 1.0 if chunking.steps == 3000 else 2.0, Chunking(1024, 3000)),
         (lambda chunking: 1.0 if chunking.steps == 750 else 2.0, Chunking(1024, 750)),
-        (lambda chunking: 1.0 if chunking.steps == 750 else 1.05, Chunking(1024, 1500)),
+        (lambda chunking: 1.0 if chunking.steps == 750 else 1.03, Chunking(1024, 1500)),
         (lambda chunking: 1.0, Chunking(1024, 1500)),
     ],
     ids=["larger wins", "smaller wins", "too little to tell", "equal"],

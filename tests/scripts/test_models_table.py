@@ -65,8 +65,8 @@ def test_rows_are_sorted_and_say_how_far_seeds_differ() -> None:
     low = models_table.Result("low", [0.70, 0.72, 0.71], [0.6] * 3, 1000, 20, [4.0] * 3, [12345.0] * 3)
     high = models_table.Result("high", [0.75], [0.55], 1, 2, [3.0], [99.0])
     _, _, first, second = models_table.markdown([low, high]).splitlines()
-    assert first == "| `high` | 0.7500 | 0.5500 | 1 | 2 | 3 | 99 |"
-    assert second == "| `low` | 0.7100 ± 0.0100 | 0.6000 ± 0.0000 | 1,000 | 20 | 4 | 12,000 |"
+    assert first == "| `high` | 0.7500 | 0.5500 | 1 | 2 | 3.0 | 99 |"
+    assert second == "| `low` | 0.7100 ± 0.0100 | 0.6000 ± 0.0000 | 1,000 | 20 | 4.0 | 12,000 |"
 
 
 def test_unknown_models_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -320,7 +320,8 @@ CASES: list[tuple[str, str, list[str]]] = [
         "dropouts_fit_layers",
         DEEP + dcn("hidden_units: [8, 4, 2] dropout_ratio: [0.1, 0.2]"),
         [
-            "2 values of `dropout_ratio` for 3 `hidden_units`: model_config.dcn_v1.deep (give one value, or one per layer)"
+            "2 values of `dropout_ratio` for 3 `hidden_units`: model_config.dcn_v1.deep "
+            "(give one value, or one per layer)"
         ],
     ),
     (
@@ -369,8 +370,8 @@ CASES: list[tuple[str, str, list[str]]] = [
             "`n_mask_blocks` is 0: model_config.mask_net.mask_net_module (set it to at least 1)",
             "`hidden_dim` is 0: model_config.mask_net.mask_net_module.mask_block (set it to the width of a block's "
             "output)",
-            "the aggregation layer has no width: model_config.mask_net.mask_net_module.mask_block (set reduction_ratio, "
-            "or aggregation_dim)",
+            "the aggregation layer has no width: model_config.mask_net.mask_net_module.mask_block "
+            "(set reduction_ratio, or aggregation_dim)",
         ],
     ),
     (
