@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torchrec.fx import Tracer
 
+from recinfer.export.constant_keys import with_constant_keys
 from recinfer.features.base import Feature
 from recinfer.features.example import batch_keys, example_batch
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
@@ -57,7 +58,9 @@ def trace(model: nn.Module, features: Sequence[Feature]) -> torch.fx.GraphModule
     with torch.no_grad():
         scorable(example_batch(features, 2))
     graph = Tracer(leaf_modules=LEAVES).trace(scorable)
-    return torch.fx.GraphModule(scorable, graph)
+    traced = torch.fx.GraphModule(scorable, graph)
+    with_constant_keys(traced)
+    return traced
 
 
 def write_scripted(graph: torch.fx.GraphModule, features: Sequence[Feature], folder: Path) -> None:
