@@ -239,7 +239,7 @@ def _summary(tried: dict[str, dict[str, Spent]], flop: float, threads: int, cloc
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=sorted(models.BENCHMARKS), default="deepfm")
+    parser.add_argument("--model", choices=models.CONTESTED, default="deepfm")
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=0.5, help="per measurement")
     parser.add_argument("--threads", type=int, default=1, help="that run a stage side by side")

@@ -28,12 +28,13 @@ class Spent:
     cpu: float
 
 
-def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) -> Spent:
+def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1, warm_up: int = 3) -> Spent:
     """Time that one thread spends on a row, while ``threads`` threads do the same side by side.
 
     Args:
         make: gives each thread a step of its own.
-        seconds: to measure for; a warm-up of a few steps comes on top.
+        seconds: to measure for; a warm-up comes on top.
+        warm_up: steps of each thread that do not count.
     """
     steps = [make() for _ in range(threads)]
     barrier = threading.Barrier(threads)
@@ -44,12 +45,14 @@ def seconds_per_row(make: Callable[[], Step], seconds: float, threads: int = 1) 
 
         torch.set_num_threads(1)
         with torch.inference_mode():
-            for _ in range(3):
+            for _ in range(warm_up):
                 step()
             barrier.wait()
-            start, processor, rows = time.perf_counter(), time.thread_time(), 0
-            while (spent := time.perf_counter() - start) < seconds:
+            start, processor, rows, spent = time.perf_counter(), time.thread_time(), 0, 0.0
+            # One step at least, however late the thread gets its turn.
+            while not rows or spent < seconds:
                 rows += step()
+                spent = time.perf_counter() - start
             found.append(Spent(spent / rows, (time.thread_time() - processor) / rows))
 
     workers = [threading.Thread(target=run, args=(step,)) for step in steps]

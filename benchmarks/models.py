@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from benchmarks import make_criteo, make_sequences
+from benchmarks import make_criteo, make_criteo_tasks, make_sequences
 
 DIM = 16
 
@@ -34,17 +34,15 @@ class Benchmark:
     sample: Callable[[int, int], pa.Table]
 
 
-HEAD = 'data_config { dataset_type: ParquetDataset fg_mode: FG_NONE label_fields: "label" }\n'
+# The models that the plain loop and the bound are written for.
+CONTESTED = ("deepfm", "din")
 
 
 def deepfm_config(scale: int = 1) -> str:
     """DeepFM: 13 dense and 26 id features, dim 16, deep 512-256-128, final 64."""
-    ids = [f"cat_{number}" for number in range(len(make_criteo.VOCABULARIES))]
-    dense = [f"dense_{number}" for number in range(make_criteo.DENSE_COLUMNS)]
-    features = [_raw(name) for name in dense]
-    features += [_id(name, size) for name, size in zip(ids, make_criteo.vocabularies(scale), strict=True)]
+    dense, ids, features = _criteo_features(scale)
     return (
-        HEAD
+        _head("label")
         + "\n".join(features)
         + f"""
 model_config {{
@@ -60,6 +58,26 @@ model_config {{
     )
 
 
+def mmoe_config(scale: int = 1) -> str:
+    """MMoE: the features of DeepFM, four experts 256-128, two tasks with towers 64."""
+    dense, ids, features = _criteo_features(scale)
+    return (
+        _head("label", make_criteo_tasks.SECOND_LABEL)
+        + "\n".join(features)
+        + f"""
+model_config {{
+  {_group("all", [*dense, *ids], "DEEP")}
+  mmoe {{
+    expert_mlp {{ hidden_units: [256, 128] }}
+    num_expert: 4
+    {_task("click", "label")}
+    {_task("buy", make_criteo_tasks.SECOND_LABEL)}
+  }}
+}}
+"""
+    )
+
+
 def din_config(scale: int = 1) -> str:
     """MultiTowerDIN: attention 256-64 over steps of three ids of dim 16; deep tower 256-128, final 64."""
     items = make_sequences.vocabularies(make_sequences.ITEM_COLUMNS, scale)
@@ -70,7 +88,7 @@ def din_config(scale: int = 1) -> str:
     features += [_id(name, size, f"{name}_emb") for name, size in items.items()]
     features += [_id(f"hist_{name}", size, f"{name}_emb", sequence=True) for name, size in items.items()]
     return (
-        HEAD
+        _head("label")
         + "\n".join(features)
         + f"""
 model_config {{
@@ -90,6 +108,9 @@ model_config {{
 BENCHMARKS = {
     "deepfm": Benchmark(
         deepfm_config, make_criteo.write, lambda rows, scale: make_criteo.group(1, 0, rows, scale)
+    ),
+    "mmoe": Benchmark(
+        mmoe_config, make_criteo_tasks.write, lambda rows, scale: make_criteo_tasks.group(1, 0, rows, scale)
     ),
     "din": Benchmark(
         din_config, make_sequences.write, lambda rows, scale: make_sequences.group(1, 0, rows, scale)
@@ -133,6 +154,25 @@ def export(name: str, folder: Path, scale: int = 1, seed: int = 0, **changes: An
     job = replace(job, **changes)
     write_export(job, folder, overwrite=folder.exists())
     return folder
+
+
+def _head(*labels: str) -> str:
+    fields = " ".join(f'label_fields: "{label}"' for label in labels)
+    return f"data_config {{ dataset_type: ParquetDataset fg_mode: FG_NONE {fields} }}\n"
+
+
+def _criteo_features(scale: int) -> tuple[list[str], list[str], list[str]]:
+    """Names of the dense features and of the ids, and the config's text of each."""
+    dense = [f"dense_{number}" for number in range(make_criteo.DENSE_COLUMNS)]
+    sizes = {f"cat_{number}": size for number, size in enumerate(make_criteo.vocabularies(scale))}
+    return dense, list(sizes), [*map(_raw, dense), *(_id(name, size) for name, size in sizes.items())]
+
+
+def _task(name: str, label: str) -> str:
+    return (
+        f'task_towers {{ tower_name: "{name}" label_name: "{label}" mlp {{ hidden_units: 64 }} '
+        "losses { binary_cross_entropy {} } }"
+    )
 
 
 def _raw(name: str) -> str:

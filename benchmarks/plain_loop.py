@@ -164,7 +164,7 @@ def tune(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=sorted(models.BENCHMARKS), default="deepfm")
+    parser.add_argument("--model", choices=models.CONTESTED, default="deepfm")
     parser.add_argument("--export", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--batch-size", type=int, default=4096)

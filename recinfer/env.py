@@ -25,10 +25,27 @@ class Environment:
         quant_ec_emb: dtype of sequence tables in an export (``QUANT_EC_EMB``), None where unset.
         quant_dense: type of linear layers in an export (``QUANT_DENSE``), None where unset.
         enable_aot: how the model is compiled in an export (``ENABLE_AOT``): 1 for its dense part, None where unset.
+        input_tile: how an export repeats user-side features (``INPUT_TILE``): 2 at the ids, 3 at the embeddings, None
+            where unset.
+        input_tile_3_online: whether they come for online scoring (``INPUT_TILE_3_ONLINE``).
+        enable_trt: whether an export's dense part is compiled with TensorRT (``ENABLE_TRT``).
+        debug_trt: log and time that (``DEBUG_TRT``).
+        trt_max_seq_len: longest sequence of such an export (``TRT_MAX_SEQ_LEN``), None where unset.
+        trt_workspace_mib: memory that TensorRT may try layers with (``TRT_WORKSPACE_MIB``), None where unset.
+        max_export_batch_size: largest batch of a compiled export (``MAX_EXPORT_BATCH_SIZE``, else
+            ``TRT_MAX_BATCH_SIZE``), None where unset.
+        mixed_precision: type of products in an export (``MIXED_PRECISION``), None where unset.
+        cudnn_allow_tf32, cuda_matmul_allow_tf32: whether products on a GPU may round their inputs to TF32
+            (``CUDNN_ALLOW_TF32``, ``CUDA_MATMUL_ALLOW_TF32``), None where unset.
         predict_threads: scorer threads (``RECINFER_PREDICT_THREADS``), None where unset.
         use_farm_hash: bucketize strings with FarmHash (``USE_FARM_HASH_TO_BUCKETIZE``).
         rank: rank among the processes of ``torchrun`` (``RANK``), 0 alone.
         world_size: processes of ``torchrun`` (``WORLD_SIZE``), 1 alone.
+        local_rank: rank among the processes of this machine (``LOCAL_RANK``), 0 alone.
+        local_world_size: processes of ``torchrun`` on this machine (``LOCAL_WORLD_SIZE``), 1 alone.
+        master_addr, master_port: where the processes meet (``MASTER_ADDR``, ``MASTER_PORT``), None where unset.
+        agent_store: ``torchrun`` itself serves that port (``TORCHELASTIC_USE_AGENT_STORE``); else rank 0 does.
+        restart_count: how often ``torchrun`` has started the processes anew (``TORCHELASTIC_RESTART_COUNT``).
         omp_num_threads: threads per parallel region (``OMP_NUM_THREADS``), None where unset.
     """
 
@@ -36,10 +53,26 @@ class Environment:
     quant_ec_emb: str | None = None
     quant_dense: str | None = None
     enable_aot: int | None = None
+    input_tile: int | None = None
+    input_tile_3_online: bool = False
+    enable_trt: bool = False
+    debug_trt: bool = False
+    trt_max_seq_len: int | None = None
+    trt_workspace_mib: int | None = None
+    max_export_batch_size: int | None = None
+    mixed_precision: str | None = None
+    cudnn_allow_tf32: bool | None = None
+    cuda_matmul_allow_tf32: bool | None = None
     predict_threads: int | None = None
     use_farm_hash: bool = False
     rank: int = 0
     world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+    master_addr: str | None = None
+    master_port: int | None = None
+    agent_store: bool = False
+    restart_count: int = 0
     omp_num_threads: int | None = None
 
 
@@ -55,10 +88,26 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         quant_ec_emb=source.get("QUANT_EC_EMB") or None,
         quant_dense=source.get("QUANT_DENSE") or None,
         enable_aot=_integer(source, "ENABLE_AOT"),
+        input_tile=_integer(source, "INPUT_TILE"),
+        input_tile_3_online=_boolean(source, "INPUT_TILE_3_ONLINE"),
+        enable_trt=_boolean(source, "ENABLE_TRT"),
+        debug_trt=_boolean(source, "DEBUG_TRT"),
+        trt_max_seq_len=_integer(source, "TRT_MAX_SEQ_LEN"),
+        trt_workspace_mib=_integer(source, "TRT_WORKSPACE_MIB"),
+        max_export_batch_size=_integer(source, "MAX_EXPORT_BATCH_SIZE") or _integer(source, "TRT_MAX_BATCH_SIZE"),
+        mixed_precision=source.get("MIXED_PRECISION") or None,
+        cudnn_allow_tf32=_optional(source, "CUDNN_ALLOW_TF32"),
+        cuda_matmul_allow_tf32=_optional(source, "CUDA_MATMUL_ALLOW_TF32"),
         predict_threads=_integer(source, "RECINFER_PREDICT_THREADS"),
         use_farm_hash=_boolean(source, "USE_FARM_HASH_TO_BUCKETIZE"),
         rank=_integer(source, "RANK") or 0,
         world_size=_integer(source, "WORLD_SIZE") or 1,
+        local_rank=_integer(source, "LOCAL_RANK") or 0,
+        local_world_size=_integer(source, "LOCAL_WORLD_SIZE") or 1,
+        master_addr=source.get("MASTER_ADDR") or None,
+        master_port=_integer(source, "MASTER_PORT"),
+        agent_store=_boolean(source, "TORCHELASTIC_USE_AGENT_STORE"),
+        restart_count=_integer(source, "TORCHELASTIC_RESTART_COUNT") or 0,
         omp_num_threads=_integer(source, "OMP_NUM_THREADS"),
     )
 
@@ -72,6 +121,10 @@ def _integer(source: Mapping[str, str], name: str) -> int | None:
             f"environment variable {name}={text!r} is not a whole number", f"unset {name} or give it a number"
         )
     return int(text)
+
+
+def _optional(source: Mapping[str, str], name: str) -> bool | None:
+    return _boolean(source, name) if source.get(name, "").strip() else None
 
 
 def _boolean(source: Mapping[str, str], name: str) -> bool:

@@ -111,3 +111,13 @@ class TamperedError(ModelError):
     """A file of a signed export, or the signature itself, is not as it was signed."""
 
     exit_code = 14
+
+
+class RankError(RecinferError):
+    """Processes that ``torchrun`` started together cannot meet, do not fit each other, or one of them was lost."""
+
+    exit_code = 15
+
+
+class ToldByOtherRankError(RankError):
+    """This process ends because of a failure that another one reports: it says nothing itself."""

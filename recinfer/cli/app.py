@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": "inspect",
     "compare": "compare",
     "sign": "sign",
+    "import-checkpoint": "import_checkpoint",
 }
 
 

@@ -64,21 +64,72 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--accelerate",
-    type=click.Choice(["none", "aot", "auto"]),
-    help="Compile the dense part ahead of time (aot), for processors like this one; auto measures what is fastest. "
-    "Default: ENABLE_AOT, else none.",
+    type=click.Choice(["none", "aot", "aot-unified", "trt", "auto"]),
+    help="Compile the dense part ahead of time (aot), for processors like this one, or with TensorRT (trt), for GPUs "
+    "like this one; auto measures what is fastest on the processor. Default: ENABLE_TRT or ENABLE_AOT, else none.",
 )
 @click.option("--aot", "accelerate", flag_value="aot", help="The same as --accelerate aot.")
+@click.option("--trt", "accelerate", flag_value="trt", help="The same as --accelerate trt.")
+@click.option(
+    "--mixed-precision",
+    type=click.Choice(["none", "bf16", "fp16"], case_sensitive=False),
+    help="Type of products in dense layers; fp16 with --trt only. Default: MIXED_PRECISION, else "
+    "export_config.mixed_precision.",
+)
+@click.option(
+    "--max-batch-size",
+    type=click.IntRange(min=8),
+    metavar="N",
+    help="Largest batch of a compiled export; larger ones are cut. Default: MAX_EXPORT_BATCH_SIZE or "
+    "TRT_MAX_BATCH_SIZE, else 2048 with --trt and any otherwise.",
+)
+@click.option(
+    "--trt-max-seq-len",
+    type=AT_LEAST_ONE,
+    metavar="N",
+    help="Longest sequence that TensorRT takes. Default: TRT_MAX_SEQ_LEN, else the longest sequence_length.",
+)
+@click.option(
+    "--trt-workspace-mib",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="GPU memory that TensorRT may try layers with, 0 for all. Default: TRT_WORKSPACE_MIB, else 0.",
+)
+@click.option(
+    "--debug-trt", is_flag=True, help="Log what TensorRT does, and time it into trt_timing.json. Also DEBUG_TRT."
+)
+@click.option(
+    "--cudnn-allow-tf32/--no-cudnn-allow-tf32",
+    default=None,
+    help="Whether convolutions on a GPU may round to TF32. Default: CUDNN_ALLOW_TF32, else the field of export_config.",
+)
+@click.option(
+    "--cuda-matmul-allow-tf32/--no-cuda-matmul-allow-tf32",
+    default=None,
+    help="Whether products on a GPU may round to TF32. Default: CUDA_MATMUL_ALLOW_TF32, else the field of "
+    "export_config.",
+)
 @click.option(
     "--carry",
     multiple=True,
     type=click.Choice(["jit", "eager"]),
     help="What a compiled export carries besides, for --fallback on other machines. May be repeated.",
 )
+@click.option(
+    "--input-tile",
+    type=click.Choice(["0", "2", "3"]),
+    help="Take user-side features once per user, and repeat their ids (2) or their embeddings (3) for each row. "
+    "Default: INPUT_TILE, else 0.",
+)
+@click.option(
+    "--input-tile-3-online",
+    is_flag=True,
+    help="Accepted with --input-tile 3, which always works so here. Also INPUT_TILE_3_ONLINE.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
 @config_edits
 @as_json("the report")
-def export(pipeline_config: str, export_dir: str, as_json: bool, **settings: Any) -> None:
+def export(pipeline_config: str, export_dir: str, as_json: bool, input_tile: str | None, **settings: Any) -> None:
     """Export a checkpoint as a folder that scores without this package's model code.
 
     The export scores real rows, and is refused where it strays from the model. Also: recinfer-export,
@@ -86,7 +137,8 @@ def export(pipeline_config: str, export_dir: str, as_json: bool, **settings: Any
     """
     from recinfer.main import export as write_export
 
-    report = write_export(pipeline_config, export_dir, **settings)
+    tile = None if input_tile is None else int(input_tile)
+    report = write_export(pipeline_config, export_dir, input_tile=tile, **settings)
     if as_json:
         print_json({"export_dir": export_dir, **report.to_json()})
     else:

@@ -54,10 +54,21 @@ def print_contents(contents: Contents) -> None:
         ],
     )
     _print_operators(contents.operators)
-    if contents.parity:
-        rows = [(name, each["largest"], each["mean"]) for name, each in contents.parity["differences"].items()]
-        click.echo(f"parity, {count(contents.parity['rows'], 'row')} of {contents.parity['source']}:")
-        click.echo(table(["prediction", "largest difference", "mean"], rows))
+    _print_report(contents)
+
+
+def _print_report(contents: Contents) -> None:
+    """What the export's own report says: how its scores compare with the model's."""
+    if not contents.parity:
+        return
+    rows = [(name, each["largest"], each["mean"]) for name, each in contents.parity["differences"].items()]
+    click.echo(f"parity, {count(contents.parity['rows'], 'row')} of {contents.parity['source']}:")
+    click.echo(table(["prediction", "largest difference", "mean"], rows))
+    _print_table(
+        "AUC on these rows",
+        ["prediction", "label", "model", "export", "change"],
+        [(name, each["label"], each["first"], each["second"], each["change"]) for name, each in contents.auc.items()],
+    )
 
 
 def _facts(contents: Contents) -> list[tuple[str, str]]:
@@ -80,14 +91,23 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
     if contents.folded.get("features"):
         features, layers = len(contents.folded["features"]), len(contents.folded["layers"])
         facts.append(("folded", f"{count(features, 'small table')} into {count(layers, 'layer')}"))
+    if contents.types:
+        facts.append(("types", ", ".join(f"{name}={value}" for name, value in contents.types.items())))
     if contents.quantized_layers:
         facts.append(("in INT8", count(len(contents.quantized_layers), "layer")))
+    if contents.speeds:
+        export, model = (contents.speeds[side]["median"] for side in ("export", "eager"))
+        facts.append(("speed", f"{export:,.0f} rows/s on one thread when made, {export / model:.2f} times the model's"))
+    if contents.choice:
+        rates = [f"{kind} {each['median']:,.0f} rows/s" for kind, each in contents.choice["speeds"].items()]
+        failed = [f"not {kind}: {why}" for kind, why in contents.choice["failed"].items()]
+        facts.append(("chosen", ", ".join([*rates, *failed])))
     if contents.fallbacks:
         facts.append(("fallbacks", ", ".join(contents.fallbacks)))
     return facts
 
 
-def _print_table(title: str, names: list[str], rows: list[tuple[str | int, ...]]) -> None:
+def _print_table(title: str, names: list[str], rows: list[tuple[str | int | float, ...]]) -> None:
     if rows:
         click.echo(f"{title}:")
         click.echo(table(names, rows))

@@ -15,6 +15,7 @@ from recinfer.cli.run import Command
 
 if TYPE_CHECKING:
     from recinfer.predict.job import PredictOptions, Prepared
+    from recinfer.predict.scorer import Scorer
 
 
 @click.command(cls=Command, when_stopped="nothing that was done is lost: the same command goes on from here")
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     "--predict_threads",
     type=AT_LEAST_ONE,
     metavar="N",
-    help="Scorer threads. Default: RECINFER_PREDICT_THREADS, else one per core.",
+    help="Scorer threads. Default: RECINFER_PREDICT_THREADS, else one per core; under torchrun the local processes "
+    "share the cores.",
 )
 @click.option("--predict_steps", type=AT_LEAST_ONE, metavar="N", help="Score only the first N batches of rows.")
 @click.option("--dataset_type", type=DATASET_TYPES, help="Default: by the files' suffixes.")
@@ -90,16 +92,38 @@ def predict(
     """Score a table with an export or a checkpoint.
 
     A run that was stopped, or killed, goes on when the same command runs again; the output is the same as without.
-    Also: recinfer-predict, python -m recinfer.predict.
+    Also: recinfer-predict, python -m recinfer.predict, torchrun ... -m recinfer.predict for many processes.
     """
     began = time.perf_counter()
     _check_flags(predict_output_path, dry_run, settings)
     if quiet:
         be_quiet()
     options = _options(predict_output_path, settings)
+    from recinfer.cli.predict_ranks import run_on_ranks
+    from recinfer.env import read_environment
     from recinfer.main import load_scorer, prepare_prediction
 
-    scorer = load_scorer(scripted_model_path, fallback=settings["fallback"], public_key=settings["public_key"])
+    def load() -> Scorer:
+        return load_scorer(scripted_model_path, fallback=settings["fallback"], public_key=settings["public_key"])
+
+    environment = read_environment()
+    if environment.world_size > 1:
+        if predict_output_path is not None and not dry_run:
+            run_on_ranks(
+                load,
+                predict_input_path,
+                predict_output_path,
+                options,
+                dataset_type=dataset_type,
+                rank=environment.rank,
+                began=began,
+                as_json=as_json,
+                quiet=quiet,
+            )
+            return
+        if environment.rank:
+            return
+    scorer = load()
     prepared = prepare_prediction(scorer, predict_input_path, predict_output_path, options, dataset_type=dataset_type)
     if dry_run or predict_output_path is None:
         from recinfer.cli.dry_run import show_plan

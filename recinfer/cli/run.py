@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from recinfer.cli.logs import log_to_stderr
-from recinfer.errors import RecinferError
+from recinfer.errors import RecinferError, ToldByOtherRankError
 
 INTERRUPTED = 130
 
@@ -48,6 +48,8 @@ class Command(click.Command):
         try:
             with log_to_stderr(verbose):
                 return super().invoke(ctx)
+        except ToldByOtherRankError as error:
+            raise click.exceptions.Exit(error.exit_code) from error
         except RecinferError as error:
             _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:

@@ -50,6 +50,16 @@ def _pairs(summary: PredictSummary) -> list[tuple[str, str]]:
             f"{size(summary.peak_memory_bytes)} at most, {size(summary.peak_in_flight_bytes)} of it rows in flight",
         ),
     ]
+    if summary.by_rank:
+        most = max(summary.by_rank, key=lambda report: report["rows_scored"])
+        pairs.insert(
+            1,
+            (
+                "processes",
+                f"{summary.ranks}; rank {most['rank']} scored most: {count(most['rows_scored'], 'row')} "
+                f"in {count(most['units'], 'unit')}",
+            ),
+        )
     if earlier > 0:
         pairs.insert(0, ("resumed", f"{count(earlier, 'row')} were there, {summary.rows_scored:,} were scored now"))
     return pairs

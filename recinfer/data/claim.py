@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recinfer.data.files import output_errors, write_json
 from recinfer.data.layout import CONTROL, Layout
-from recinfer.data.lock import FolderLock
+from recinfer.data.lock import FolderLock, check_no_members
 from recinfer.data.plan import Plan, load_plan
 from recinfer.data.plan_difference import plan_differences
 from recinfer.data.swap import build_folder, clean_up, end_cut_swap, is_cut_between_renames
@@ -109,6 +109,7 @@ def _take(folder: Path, held: ExitStack) -> None:
     _refuse_foreign(layout)
     layout.control.mkdir(parents=True, exist_ok=True)
     held.callback(FolderLock(layout.lock, folder).release)
+    check_no_members(layout.members, folder)
 
 
 def _refuse_foreign(layout: Layout) -> None:

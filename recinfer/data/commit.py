@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
 from recinfer.data.attempt import Attempt
 from recinfer.data.claim import Claim, claim_folder
 from recinfer.data.files import output_errors, sync_folder, write_json
 from recinfer.data.layout import Layout
+from recinfer.data.lock import MemberLock
 from recinfer.data.plan import FORMAT, Plan
 from recinfer.data.records import Totals, UnitRecord, read_records, total
 from recinfer.data.swap import swap_into_place
@@ -65,10 +68,45 @@ class OutputFolder:
             raise
         return folder
 
+    @classmethod
+    def join(cls, root: Path, target: Path, plan: Plan) -> OutputFolder:
+        """Works at units of a folder that another process has opened, and will finish.
+
+        Args:
+            root: where the parts grow: ``root`` of that process's folder.
+            target: where the output is to be.
+            plan: as that process has written it.
+
+        Raises:
+            OutputError: the folder cannot be seen or written from here.
+        """
+        held = ExitStack()
+        with output_errors(root):
+            held.callback(MemberLock(Layout(root).members).release)
+        return cls(Claim(target, root, held), plan)
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie; other processes find them there."""
+        return self._layout
+
+    def recount(self) -> list[Unit]:
+        """Reads the records anew, since other processes write them too; returns the units without a part."""
+        with output_errors(self.target):
+            records = read_records(self._layout, self.plan.units)
+        with self._mutex:
+            self._records = records
+        return self.pending()
+
     def pending(self) -> list[Unit]:
         """Units without a part, in order."""
         with self._mutex:
             return [unit for unit in self.plan.units if unit.index not in self._records]
+
+    def is_done(self, unit: Unit) -> bool:
+        """Whether a unit has a part, as far as this process knows."""
+        with self._mutex:
+            return unit.index in self._records
 
     @property
     def totals(self) -> Totals:

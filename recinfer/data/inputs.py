@@ -30,6 +30,15 @@ class InputFile:
     mtime_ns: int
 
 
+@dataclass(frozen=True)
+class PlannedTable:
+    """An input table as a plan describes it: a process that is given one lists nothing itself."""
+
+    files: list[InputFile]
+    folders: list[str]
+    schema: pa.Schema
+
+
 def filesystem_of(path: str) -> tuple[pafs.FileSystem, str]:
     """Returns the file system of a path or URI and the path inside it.
 

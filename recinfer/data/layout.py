@@ -20,6 +20,8 @@ class Layout:
         self.plan = self.control / "plan.json"
         self.lock = self.control / "lock"
         self.attempts = self.control / "attempts"
+        self.members = self.attempts / "members"
+        self.pending = self.attempts / "pending.json"
         self.units = self.control / "units"
         self.swap = self.control / "swap"
         self.success = root / SUCCESS

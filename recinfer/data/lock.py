@@ -53,6 +53,41 @@ class FolderLock:
         os.pwrite(self._handle, json.dumps(note).encode(), 0)
 
 
+class MemberLock:
+    """Shared by the processes that work at a folder which another one holds with a :class:`FolderLock`.
+
+    It outlives that one: a new job must not begin before the last of them has ended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Leaves; safe to call twice."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def check_no_members(path: Path, folder: Path) -> None:
+    """Raises OutputError while a process holds the :class:`MemberLock` of a folder."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in BUSY:
+            raise OutputError(
+                f"{folder} is in use: processes of the last job on it are about to end", "run the command again"
+            ) from error
+        raise
+    finally:
+        os.close(handle)
+
+
 def _holder(path: Path) -> str:
     try:
         note = json.loads(path.read_text())

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from recinfer.data.files import read_json
-from recinfer.data.inputs import InputFile
+from recinfer.data.inputs import InputFile, PlannedTable
 from recinfer.data.readers.base import Reader
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit, limit_units
 from recinfer.errors import InputError, PlanMismatchError
@@ -167,6 +167,11 @@ def load_plan(path: Path) -> Plan | None:
 def as_input_files(plan: Plan) -> list[InputFile]:
     """The plan's input files, as readers list them."""
     return [InputFile(file.path, file.size, file.mtime_ns) for file in plan.inputs]
+
+
+def planned_table(plan: Plan) -> PlannedTable:
+    """The plan's input, for a reader that is to see what the plan saw."""
+    return PlannedTable(as_input_files(plan), plan.input_folders, plan.input_schema)
 
 
 def schema_to_json(schema: pa.Schema) -> dict[str, Any]:

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import fx
 
 from recinfer.export.compile import compile_ahead
-from recinfer.export.script import script
-from recinfer.export.split import split
+from recinfer.export.compile_options import CompileOptions
+from recinfer.export.sizes import free_sizes, rows_apart
+from recinfer.export.two_parts import EXAMPLE_ROWS, TwoParts, write_lookups
 from recinfer.features.base import Feature
-from recinfer.features.example import ragged_batch
-from recinfer.predict.compiled_inputs import INTERFACE, interface_of
-from recinfer.predict.compiled_scorer import COMPILED, SPARSE
-
-SPARSE_CODE = "gm_sparse.code"
-DENSE_CODE = "gm_dense.code"
-# Sizes that agree in all of these examples are one size: several, so that two sequences do not agree by chance.
-EXAMPLE_ROWS = (7, 13, 29, 41)
+from recinfer.predict.compiled_inputs import INTERFACE, Interface
+from recinfer.predict.compiled_scorer import COMPILED
 
 
-def write_aot(graph: fx.GraphModule, features: Sequence[Feature], folder: Path) -> None:
+def write_aot(
+    graph: fx.GraphModule, features: Sequence[Feature], folder: Path, options: CompileOptions | None = None
+) -> None:
     """Writes both parts, their code, and the interface between them.
 
     Args:
         graph: of the traced model; changed on the way.
         features: those that the model reads.
+        options: the largest batch, if it shall be limited.
 
     Raises:
         ModelError: the model cannot be split, or does not compile.
     """
-    batches = [ragged_batch(features, rows, longest=9, seed=rows) for rows in EXAMPLE_ROWS]
-    parts = split(graph, batches[0])
-    (folder / SPARSE_CODE).write_text(parts.sparse.code, encoding="utf-8")
-    (folder / DENSE_CODE).write_text(parts.dense.code, encoding="utf-8")
-    script(parts.sparse).save(str(folder / SPARSE))
-    examples = [_inputs(parts.sparse, batch, parts.inputs) for batch in batches]
-    with torch.no_grad():
-        outputs = list(parts.dense(*examples[0]))
-    interface = interface_of(parts.inputs, examples, outputs)
+    two = write_lookups(graph, features, folder)
+    interface = _limited(two, options.most_rows) if options and options.most_rows else two.interface
     interface.save(folder / INTERFACE)
-    compile_ahead(parts.dense, interface, examples[0], folder / COMPILED)
+    compile_ahead(two.parts.dense, interface, two.examples[0], folder / COMPILED)
 
 
-def _inputs(sparse: fx.GraphModule, batch: Mapping[str, torch.Tensor], names: Sequence[str]) -> list[torch.Tensor]:
-    with torch.no_grad():
-        looked_up = sparse(dict(batch), torch.device("cpu"))
-    return [looked_up[name].contiguous() for name in names]
+def _limited(two: TwoParts, most_rows: int) -> Interface:
+    """The interface with the most of those sizes that follow from the batch's."""
+    sizes = {}
+    for name, found in free_sizes(two.interface, two.examples).items():
+        more = rows_apart(found, EXAMPLE_ROWS)
+        if more is not None:
+            sizes[name] = (0, most_rows + more)
+    return replace(two.interface, most_rows=most_rows, sizes=sizes)

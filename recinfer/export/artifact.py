@@ -13,18 +13,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from recinfer.predict.machine import this_machine
+from recinfer.predict.machine import gpu_architecture, this_machine
 
 # The programs of all kinds, one of which every export has.
 SCRIPTED = "scripted_model.pt"
-MODELS = (SCRIPTED, "aoti_model.pt2")
+MODELS = (SCRIPTED, "aoti_model.pt2", "trt_model.pt2")
 CONFIG = "pipeline.config"
 FEATURES = "fg.json"
 SWITCHES = "model_acc.json"
 MANIFEST = "recinfer.json"
 
 FORMAT = 1
-PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "pyarrow")
+PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "pyarrow", "torch-tensorrt", "tensorrt")
 
 
 def manifest(
@@ -35,6 +35,7 @@ def manifest(
     model: str,
     report: Mapping[str, Any],
     compiled: bool,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """The content of ``recinfer.json`` for a folder whose other files are all written.
 
@@ -42,6 +43,7 @@ def manifest(
         inputs, outputs: schemas of what the model reads and predicts.
         model: fingerprint of the parameters that were exported.
         compiled: whether machine code is in it, which runs on processors with this one's instruction sets.
+        device: that it scores on, ``cpu`` or ``cuda``; the latter runs on GPUs like this machine's alone.
         report: how the export was made, and how its scores compare.
     """
     return {
@@ -50,7 +52,8 @@ def manifest(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_fingerprint": model,
         "versions": {name: package_version(name) for name in PACKAGES if package_version(name)},
-        "device": "cpu",
+        "device": device,
+        **({"gpu": gpu_architecture()} if device == "cuda" else {}),
         "machine": platform.machine(),
         "cpu_features": sorted(this_machine().cpu_features or ()) if compiled else [],
         "inputs": {field.name: str(field.type) for field in inputs},

@@ -13,21 +13,28 @@ from safetensors.torch import save_file
 from torch import fx
 
 from recinfer.config.save import save_pipeline_config
+from recinfer.errors import UsageError
 from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
 from recinfer.export.auto import Choice, write_fastest
 from recinfer.export.comparison import speeds
+from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
 from recinfer.export.feature_file import feature_file
 from recinfer.export.fold import fold_tables
 from recinfer.export.kinds import AUTO, AUTO_KINDS, KINDS
+from recinfer.export.mixed_precision import with_mixed_precision
 from recinfer.export.parity import compare
+from recinfer.export.precision import check_precision
 from recinfer.export.quant_dense import quantize_dense
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.report import ExportReport
 from recinfer.export.script import trace, write_scripted
 from recinfer.export.task_auc import task_aucs
+from recinfer.export.tile import EMBEDDINGS, TILED_KINDS, Tiling
+from recinfer.export.tile_lookups import with_lookups_once
 from recinfer.features.base import Feature
 from recinfer.models import Model
+from recinfer.nn.tiling import with_batch_size
 from recinfer.predict.model_scorer import ModelScorer
 from recinfer.predict.open_export import WEIGHTS
 from recinfer.predict.scorer import Scorer
@@ -54,7 +61,10 @@ class ExportJob:
         fold_bytes: what products of small tables and first layers may take; 0 for none.
         quant_dense: ``int8``, or ``none``.
         kind: a key of :data:`~recinfer.export.kinds.KINDS`, or ``auto`` for the fastest.
+        compile_options: what compiled kinds are made for.
+        mixed_precision: of the products of dense layers: ``BF16``, ``FP16``, or "" for single precision.
         carry: what else the folder shall score with where a compiled part does not run: ``jit``, ``eager``.
+        tiling: how user-side features are repeated that come once per user; None where they come with each row.
     """
 
     config: Any
@@ -68,7 +78,10 @@ class ExportJob:
     fold_bytes: int = FOLD_BYTES
     quant_dense: str = "none"
     kind: str = "torchscript"
+    compile_options: CompileOptions = DEFAULT_OPTIONS
+    mixed_precision: str = ""
     carry: frozenset[str] = frozenset()
+    tiling: Tiling | None = None
 
 
 def build_export(job: ExportJob, work: Path) -> ExportReport:
@@ -77,24 +90,39 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
     Raises:
         ModelError: the model does not fit the kind.
     """
+    _check(job)
     eager = ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config)
     rows, source = job.parity_rows()
-    tables = with_inference_tables(job.model, TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
-    graph = trace(tables, job.features)
-    folded = fold_tables(graph, job.model, eager.parser(rows), job.fold_bytes)
+    once = job.tiling is not None and job.tiling.at == EMBEDDINGS
+    model = with_lookups_once(job.model, job.tiling.users) if job.tiling and once else job.model
+    whole = job.kind != AUTO and KINDS[job.kind].whole
+    make_tables = with_inference_tables if job.kind == AUTO else KINDS[job.kind].tables
+    tables = make_tables(model, TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
+    graph = trace(tables, job.features, job.tiling)
+    data = with_batch_size(eager.parser(rows), rows.num_rows)
+    folded = fold_tables(graph, job.model, data, 0 if whole else job.fold_bytes)
     quantized = quantize_dense(graph) if job.quant_dense == "int8" else []
+    if job.mixed_precision:
+        with_mixed_precision(graph, job.mixed_precision)
     sample = _one_batch(rows.slice(0, SPEED_ROWS))
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
+    # Scorers read here how the model takes its rows; what it is compiled with is known only later.
+    artifact.write_json(work / artifact.SWITCHES, _switches(job))
     kind, choice = _write_model(job, graph, sample, work)
     _write_carried(job, graph, work)
     artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
-    artifact.write_json(work / artifact.SWITCHES, _switches(job, kind))
+    artifact.write_json(work / artifact.SWITCHES, {**_switches(job), **KINDS[kind].switches})
     exported = KINDS[kind].open(work, job.fingerprint)
     measured = dict(zip(("eager", "export"), speeds([eager, exported], sample, SPEED_ROUNDS), strict=True))
     scores = eager.score(rows), exported.score(rows)
     report = ExportReport(
         kind,
-        {"quant_emb": job.quant_emb, "quant_ec_emb": job.quant_ec_emb, "quant_dense": job.quant_dense},
+        {
+            "quant_emb": job.quant_emb,
+            "quant_ec_emb": job.quant_ec_emb,
+            "quant_dense": job.quant_dense,
+            "mixed_precision": job.mixed_precision or "none",
+        },
         compare(*scores, source, job.parity_bound),
         task_aucs(job.model.tasks, rows, *scores),
         measured,
@@ -108,21 +136,49 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
         inputs=exported.inputs,
         outputs=exported.outputs,
         model=job.fingerprint,
-        report=report.to_json(),
+        report={**report.to_json(), "input_tile": job.tiling.to_json() if job.tiling else None},
         compiled=KINDS[kind].compiled,
+        device=KINDS[kind].device,
     )
     artifact.write_json(work / artifact.MANIFEST, manifest)
     return report
+
+
+def _check(job: ExportJob) -> None:
+    """Refuses at once what the kind cannot be."""
+    if job.kind == AUTO:
+        check_precision(job.mixed_precision, "cpu")
+        return
+    kind = KINDS[job.kind]
+    check_precision(job.mixed_precision, kind.device)
+    if job.quant_dense == "int8" and kind.device != "cpu":
+        raise UsageError("linear layers in INT8 run on processors alone", "leave --quant-dense out")
+    if job.tiling is not None and job.kind not in TILED_KINDS:
+        raise UsageError(
+            f"an export of kind {job.kind} takes user-side features with each row",
+            f"leave INPUT_TILE out, or use one of the kinds {', '.join(TILED_KINDS)}",
+        )
+    if kind.device != "cpu" and "jit" in job.carry and job.mixed_precision == "FP16":
+        raise UsageError("a scripted model in FP16 does not run on processors", "leave --carry jit out, or use BF16")
+    if kind.whole and (job.quant_dense == "int8" or "jit" in job.carry or job.tiling):
+        raise UsageError(
+            f"an export of kind {job.kind} has no scripted part: INT8 layers, --carry jit and --input-tile do not go with it",
+            "use --accelerate aot, or leave them out",
+        )
+    kind.check()
 
 
 def _write_model(
     job: ExportJob, graph: fx.GraphModule, sample: pa.RecordBatch, work: Path
 ) -> tuple[str, Choice | None]:
     if job.kind != AUTO:
-        KINDS[job.kind].write(graph, job.features, work)
+        KINDS[job.kind].writer(job.compile_options)(graph, job.features, work)
         return job.kind, None
     candidates = {
-        name: (partial(KINDS[name].write, graph, job.features), lambda folder, name=name: _open(job, name, folder))
+        name: (
+            partial(KINDS[name].writer(job.compile_options), graph, job.features),
+            lambda folder, name=name: _open(job, name, folder),
+        )
         for name in AUTO_KINDS
     }
     choice = write_fastest(candidates, sample, work)
@@ -145,9 +201,9 @@ def _one_batch(rows: pa.Table) -> pa.RecordBatch:
     return rows.combine_chunks().to_batches()[0]
 
 
-def _switches(job: ExportJob, kind: str) -> Mapping[str, str]:
+def _switches(job: ExportJob) -> Mapping[str, str]:
     """``model_acc.json``: how the export was made, as strings; table types that are full precision go unsaid."""
-    switches = {"SPARSE_INT64": "1", **KINDS[kind].switches}
+    switches = {"SPARSE_INT64": "1", **(job.tiling.switches if job.tiling else {})}
     if job.quant_emb != "FP32":
         switches["QUANT_EMB"] = job.quant_emb
     if job.quant_ec_emb != "FP32":

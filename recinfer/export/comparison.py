@@ -141,14 +141,14 @@ def auc(scores: Numbers, labels: npt.NDArray[np.bool_]) -> float:
 
 
 def auc_pair(label: str, labels: Numbers, first: Numbers, second: Numbers) -> AucPair | None:
-    """AUC of both sides; None where labels are not 0 and 1, or a score is not a number.
+    """AUC of both sides; None where labels are not 0 and 1, or but one of the two, or a score is not a number.
 
     Args:
         labels: NaN where a row has none; such rows do not count.
     """
     known = ~np.isnan(labels)
     labels, first, second = labels[known], first[known], second[known]
-    if not np.isin(labels, (0, 1)).all() or np.isnan(first).any() or np.isnan(second).any():
+    if set(np.unique(labels)) != {0.0, 1.0} or np.isnan(first).any() or np.isnan(second).any():
         return None
     left, right = auc(first, labels > 0), auc(second, labels > 0)
     return AucPair(label, len(labels), left, right, right - left)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch._inductor import config as inductor
+from torch.ao.nn.quantized import dynamic
 from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
@@ -26,8 +28,9 @@ def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[tor
     Raises:
         ModelError: torch.export or the compiler does not take the model.
     """
+    _refuse_packed(module)
     free = tuple(
-        {place: torch.export.Dim.DYNAMIC for place, size in enumerate(each.shape) if isinstance(size, str)}
+        {place: _free(interface, size) for place, size in enumerate(each.shape) if isinstance(size, str)}
         for each in interface.inputs
     )
     # `backed_size_oblivious`, else a batch of one row is refused; one thread: the scorer's threads share the cores.
@@ -39,5 +42,21 @@ def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[tor
         except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
             said = str(error).strip().splitlines()
             raise ModelError(
-                f"the model does not compile: {said[0] if said else error!r}", "export without --aot"
+                f"the model does not compile: {said[0] if said else repr(error)}", "export without --aot"
             ) from error
+
+
+def _refuse_packed(module: nn.Module) -> None:
+    """INT8 layers keep their weights packed for an operator that torch.export does not know."""
+    packed = [name for name, each in module.named_modules() if isinstance(each, dynamic.Linear)]
+    if packed:
+        raise ModelError(
+            f"layers in INT8 are not compiled ({len(packed)} of them, such as {packed[0]})",
+            "export with --quant-dense int8 or with --aot, not with both",
+        )
+
+
+def _free(interface: Interface, size: str) -> Any:
+    """A free size as torch.export takes it, with its most where it has one."""
+    dynamic: Any = torch.export.Dim.DYNAMIC
+    return dynamic(max=interface.sizes[size][1]) if size in interface.sizes else dynamic

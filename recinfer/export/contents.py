@@ -59,6 +59,10 @@ class Contents:
         folded: what was folded.
         quantized_layers: names of the linear layers in INT8.
         parity: how its scores compare with the model's.
+        types: of its tables and of its linear layers, as they were asked for.
+        auc: of the model's scores and of the export's, by prediction; empty where the rows had no labels.
+        speeds: rows a second on one thread when it was made: ``eager`` the model's, ``export`` its own.
+        choice: of its kind, where that was measured: ``kind``, ``speeds`` and ``failed`` by kind.
         notes: what could not be found out, and why.
     """
 
@@ -85,6 +89,10 @@ class Contents:
     folded: dict[str, Any] = field(default_factory=dict)
     quantized_layers: list[str] = field(default_factory=list)
     parity: dict[str, Any] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    auc: dict[str, Any] = field(default_factory=dict)
+    speeds: dict[str, Any] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:

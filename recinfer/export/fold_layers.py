@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from recinfer.export.fold_columns import Columns, Piece
+from recinfer.nn import tiling
 from recinfer.nn.folded import FoldedIds, FoldedLinear, FoldedLookup
 
 
@@ -81,8 +82,10 @@ def _folded(
 
 
 def _input(graph: fx.Graph, key: str) -> fx.Node:
-    """A tensor of the batch, on the model's device."""
+    """A tensor of the batch, on the model's device, with an entry for each row."""
     for node in graph.nodes:
         if node.target is operator.getitem and node.args[1] == key:
-            return next(user for user in node.users if user.op == "call_method" and user.target == "to")
+            moved = next(user for user in node.users if user.op == "call_method" and user.target == "to")
+            tiles = (tiling.tile_rows, tiling.tile_steps)
+            return next((user for user in moved.users if user.target in tiles and user.args[0] is moved), moved)
     raise KeyError(key)

@@ -77,31 +77,30 @@ class _Rewriter:
         }
 
     def repeat_rows(self, node: fx.Node, rows: fx.Node, lengths: fx.Node) -> fx.Node:
-        return self._call(node, torch.index_select, rows, 0, self._index(jagged.row_of_step, lengths))
+        return self._call(node, torch.index_select, rows, 0, self._index(node, jagged.row_of_step, lengths))
 
     def softmax_over_steps(self, node: fx.Node, scores: fx.Node, lengths: fx.Node) -> fx.Node:
-        return self._call(node, softmax_over_steps, scores, self._index(jagged.row_of_step, lengths), lengths)
+        return self._call(node, softmax_over_steps, scores, self._index(node, jagged.row_of_step, lengths), lengths)
 
     def weighted_sum(self, node: fx.Node, values: fx.Node, weights: fx.Node, lengths: fx.Node) -> fx.Node:
-        return self._call(node, weighted_sum, values, weights, self._index(jagged.offsets_of, lengths))
+        return self._call(node, weighted_sum, values, weights, self._index(node, jagged.offsets_of, lengths))
 
     def pool_steps(self, node: fx.Node, values: fx.Node, lengths: fx.Node, mean: bool) -> fx.Node:
-        return self._call(node, pool_steps, values, self._index(jagged.offsets_of, lengths), mean)
+        return self._call(node, pool_steps, values, self._index(node, jagged.offsets_of, lengths), mean)
 
     def to_padded(self, node: fx.Node, values: fx.Node, lengths: fx.Node) -> fx.Node:
-        places = self._index(jagged.place_of_step, lengths)
-        return self._call(node, to_padded, values, places, self._index(jagged.padding_mask, lengths))
+        places = self._index(node, jagged.place_of_step, lengths)
+        return self._call(node, to_padded, values, places, self._index(node, jagged.padding_mask, lengths))
 
     def step_mask(self, node: fx.Node, lengths: fx.Node, longest: object) -> fx.Node:
         # A padded tensor is as long as its longest row, so the width of the mask follows from the lengths alone.
-        return self._index(jagged.padding_mask, lengths)
+        return self._index(node, jagged.padding_mask, lengths)
 
     def _call(self, before: fx.Node, function: Callable[..., torch.Tensor], *args: Any) -> fx.Node:
         with self.graph.inserting_before(before):
             return self.graph.call_function(function, args)
 
-    def _index(self, make: Callable[..., torch.Tensor], lengths: fx.Node) -> fx.Node:
+    def _index(self, before: fx.Node, make: Callable[..., torch.Tensor], lengths: fx.Node) -> fx.Node:
         if (make, lengths) not in self.indices:
-            with self.graph.inserting_after(lengths):
-                self.indices[make, lengths] = self.graph.call_function(make, (lengths,))
+            self.indices[make, lengths] = self._call(before, make, lengths)
         return self.indices[make, lengths]

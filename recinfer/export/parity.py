@@ -16,6 +16,8 @@ from recinfer.errors import ParityError
 # of them up.
 BOUNDS = {"FP32": 1e-4, "FP16": 5e-3, "INT8": 5e-2, "INT4": 2e-1, "INT2": 5e-1}
 DENSE_BOUNDS = {"none": 0.0, "int8": 5e-2}
+# Products keep 8 bits of a number in BF16, and 11 in FP16 and in TF32.
+PRECISION_BOUNDS = {"": 0.0, "BF16": 5e-2, "FP16": 5e-3, "TF32": 5e-3}
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,11 @@ def is_bounded(name: str) -> bool:
     return not name.startswith("logits")
 
 
-def default_bound(tables: Sequence[str], dense: str = "none") -> float:
-    """The bound for an export with tables and layers of these types."""
-    return max(DENSE_BOUNDS[dense], *(BOUNDS[name] for name in tables))
+def default_bound(tables: Sequence[str], dense: str = "none", *precisions: str) -> float:
+    """The bound for an export with tables and layers of these types, and products of these precisions."""
+    return max(
+        DENSE_BOUNDS[dense], *(PRECISION_BOUNDS[name] for name in precisions), *(BOUNDS[name] for name in tables)
+    )
 
 
 def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:

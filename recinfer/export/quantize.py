@@ -56,10 +56,10 @@ def with_inference_tables(model: nn.Module, pooled: torch.dtype, sequence: torch
         if isinstance(module, ManagedCollisionEmbeddingBagCollection | ManagedCollisionEmbeddingCollection):
             managed.append(module)
         elif isinstance(module, EmbeddingBagCollection):
-            _check_widths(module, pooled)
+            check_widths(module, pooled)
             replaced[id(module)] = _strict(QuantEmbeddingBagCollection.from_float(_prepared(module, pooled)))
         elif isinstance(module, EmbeddingCollection):
-            _check_widths(module, sequence)
+            check_widths(module, sequence)
             replaced[id(module)] = _strict(QuantEmbeddingCollection.from_float(_prepared(module, sequence)))
     for module in managed:
         replaced[id(module)] = remapped(module, replaced[id(module._embedding_module)])
@@ -74,7 +74,7 @@ def _strict(collection: QuantEmbeddingBagCollection | QuantEmbeddingCollection) 
     return collection
 
 
-def _check_widths(module: EmbeddingBagCollection | EmbeddingCollection, weights: torch.dtype) -> None:
+def check_widths(module: EmbeddingBagCollection | EmbeddingCollection, weights: torch.dtype) -> None:
     """Refuses tables whose rows do not fill whole 16-bit words, which the kernels ask for."""
     bits = {torch.quint4x2: 4, torch.quint2x4: 2}.get(weights)
     configs = (

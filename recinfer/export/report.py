@@ -18,7 +18,8 @@ class ExportReport:
 
     Attributes:
         kind: a key of :data:`~recinfer.export.kinds.KINDS`.
-        types: of its tables (``quant_emb``, ``quant_ec_emb``) and of its linear layers (``quant_dense``).
+        types: of its tables (``quant_emb``, ``quant_ec_emb``), of its linear layers (``quant_dense``), and of products
+            (``mixed_precision``).
         parity: its scores against the model's.
         auc: of the model's scores and of the export's, by prediction, where the rows have labels.
         speeds: rows a second on one thread: ``eager`` the model's, ``export`` the export's.

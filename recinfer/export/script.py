@@ -9,9 +9,11 @@ from torch import nn
 from torchrec.fx import Tracer
 
 from recinfer.export.constant_keys import with_constant_keys
+from recinfer.export.tile import TiledScorable, Tiling
 from recinfer.features.base import Feature
 from recinfer.features.example import batch_keys, example_batch
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
+from recinfer.nn.tiling import with_batch_size
 from recinfer.predict.export_scorer import SCRIPTED
 
 CODE = "gm.code"
@@ -43,20 +45,21 @@ class Scorable(nn.Module):
         return cast("dict[str, torch.Tensor]", self.model({key: data[key].to(device) for key in self.keys}))
 
 
-def trace(model: nn.Module, features: Sequence[Feature]) -> torch.fx.GraphModule:
+def trace(model: nn.Module, features: Sequence[Feature], how: Tiling | None = None) -> torch.fx.GraphModule:
     """The model as a graph, readable as code (``.code``).
 
     Args:
         model: with inference tables, in eval mode.
         features: those that the model reads.
+        how: user-side features come once per user, if given.
     """
     keys = [key for feature in features for key in batch_keys(feature)]
-    scorable = Scorable(model, keys).eval()
+    scorable = (Scorable(model, keys) if how is None else TiledScorable(model, features, how)).eval()
     for module in model.modules():
         if isinstance(module, PooledEmbeddings):
             module.forget_layout()
     with torch.no_grad():
-        scorable(example_batch(features, 2))
+        scorable(with_batch_size(example_batch(features, 2), 2))
     graph = Tracer(leaf_modules=LEAVES).trace(scorable)
     traced = torch.fx.GraphModule(scorable, graph)
     with_constant_keys(traced)

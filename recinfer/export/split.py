@@ -18,7 +18,7 @@ from torch import fx
 from recinfer.errors import ModelError
 from recinfer.export.indexed_steps import with_indices
 from recinfer.export.observe import TensorLike, observe
-from recinfer.nn import jagged
+from recinfer.nn import jagged, tiling
 from recinfer.nn.folded import FoldedIds, FoldedLinear, FoldedLookup
 
 # Their results depend on the values of their inputs, so a compiler cannot take them.
@@ -31,6 +31,11 @@ VALUE_DEPENDENT = {
     jagged.place_of_step,
     jagged.pool_steps,
     jagged.row_of_step,
+    tiling.counts_of,
+    tiling.tile_rows,
+    tiling.tile_steps,
+    tiling.user_of_row,
+    tiling.with_empty_rows,
 }
 
 
@@ -69,7 +74,7 @@ def split(graph: fx.GraphModule, data: Mapping[str, torch.Tensor]) -> Split:
     if unfit:
         raise ModelError(f"the model cannot be split: {', '.join(unfit)} would have to cross", "export without --aot")
     crossing = [node for node in crossing if node.op != "get_attr"]
-    names = {node: _name(node) for node in crossing}
+    names = {node: batch_key(node) or node.name for node in crossing}
     return Split(
         _sparse_part(graph, sparse, names),
         _dense_part(graph, sparse, names, constants),
@@ -148,12 +153,20 @@ def _any(node: fx.Node, among: set[fx.Node]) -> bool:
     return any(each in among for each in node.all_input_nodes)
 
 
-def _name(node: fx.Node) -> str:
-    """The batch's key of an input, else the node's own name."""
+def batch_key(node: fx.Node) -> str:
+    """The key of a tensor of the batch, before or after it moved to the device; "" for other nodes."""
+    if not _is_input(node):
+        return ""
     source = node.all_input_nodes[0] if node.target == "to" else node
-    if _is_input(node) and isinstance(source.args[1], str):
-        return source.args[1]
-    return node.name
+    return str(source.args[1])
+
+
+def with_arguments(graph: fx.GraphModule) -> tuple[fx.GraphModule, list[str]]:
+    """A scorable graph as ``forward(*tensors) -> Dict[str, Tensor]``, and the keys of the batch that it takes."""
+    inputs = {node for node in graph.graph.nodes if node.op == "placeholder" or _is_input(node)}
+    taken = {node: batch_key(node) for node in graph.graph.nodes if node in inputs and node.target == "to"}
+    names = {node: key for node, key in taken.items() if node.users}
+    return _dense_part(graph, inputs, names, []), list(names.values())
 
 
 def _sparse_part(graph: fx.GraphModule, sparse: set[fx.Node], names: Mapping[fx.Node, str]) -> fx.GraphModule:

@@ -69,7 +69,7 @@ def build_features(config: EasyRecConfig, table_rows: Mapping[str, int] | None =
 def _members(kind: str, message: Any) -> list[tuple[str, Any, SequenceSpec | None]]:
     """The features that one entry stands for: itself, or the members of a grouped sequence."""
     if kind == "sequence_feature":
-        spec = SequenceSpec(message.sequence_name, message.sequence_delim, message.sequence_length)
+        spec = SequenceSpec(message.sequence_name, message.sequence_delim, message.sequence_length, message.sequence_pk)
         return [
             (str(m.WhichOneof("feature")), getattr(m, str(m.WhichOneof("feature"))), spec) for m in message.features
         ]

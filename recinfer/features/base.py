@@ -28,11 +28,13 @@ class SequenceSpec:
         name: of the group that the feature belongs to, None for a feature of its own.
         delimiter: between the steps of a string.
         length: longest sequence that feature generation makes; sequences that come encoded are taken as they are.
+        key: of the group, ``side:name``; "" where nothing is said.
     """
 
     name: str | None
     delimiter: str
     length: int
+    key: str = ""
 
 
 class Feature:

@@ -7,6 +7,7 @@ inside the functions, so that asking for help, or for one of them, does not pay 
 from recinfer.main.comparing import compare
 from recinfer.main.config import load_config, load_parser, validate
 from recinfer.main.exporting import export
+from recinfer.main.importing import import_checkpoint
 from recinfer.main.inspecting import inspect
 from recinfer.main.prediction import predict, prepare_prediction, verify
 from recinfer.main.scorer import load_scorer
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "import_checkpoint",
     "inspect",
     "load_config",
     "load_parser",

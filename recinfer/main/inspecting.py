@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CONFIG = "pipeline.config"
 SWITCHES = "model_acc.json"
 SCRIPTED, SPARSE = "scripted_model.pt", "scripted_sparse_model.pt"
+# What recinfer.json says of how an export was made, and of its scores and speed then.
+REPORTED = ("versions", "folded", "parity", "types", "auc", "speeds", "choice")
 # What recinfer.json says of the machine that an export needs.
 NEEDS = ("machine", "cpu_features", "gpu")
 
@@ -74,7 +76,7 @@ def _said(manifest: dict[str, Any]) -> dict[str, Any]:
     words: dict[str, Any] = {
         name: str(manifest[name]) for name in ("created_by", "created_at", "device") if name in manifest
     }
-    return words | {name: dict(manifest[name]) for name in ("versions", "folded", "parity") if name in manifest}
+    return words | {name: dict(manifest[name]) for name in REPORTED if manifest.get(name)}
 
 
 def _from_config(folder: Path, notes: list[str]) -> tuple[list[Feature], list[tuple[str, list[Declared]]]]:

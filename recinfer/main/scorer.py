@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recinfer.errors import ConfigError, ModelError, SignatureMissingError
 from recinfer.main.config import PathLike, load_config
@@ -107,13 +108,16 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _table_rows(tensors: dict[str, torch.Tensor] | None, weights: Path) -> dict[str, int]:
     """Rows of each embedding table, by name, so that a vocabulary file that is not here is not needed for its size."""
     if tensors is not None:
-        shapes: dict[str, Any] = {name: tensor.shape for name, tensor in tensors.items()}
-    else:
-        from recinfer.train.checkpoint import find_checkpoint
-        from recinfer.train.checkpoint_storage import read_index
+        return table_rows({name: tensor.shape for name, tensor in tensors.items()})
+    from recinfer.train.checkpoint import find_checkpoint
+    from recinfer.train.checkpoint_storage import read_index
 
-        index = read_index(find_checkpoint(weights) / "model").state_dict_metadata
-        shapes = {name: entry.size for name, entry in index.items() if hasattr(entry, "size")}
+    index = read_index(find_checkpoint(weights) / "model").state_dict_metadata
+    return table_rows({name: entry.size for name, entry in index.items() if hasattr(entry, "size")})
+
+
+def table_rows(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Rows of each embedding table, by its name, from the shapes of a model's parameters."""
     marks = (".embedding_bags.", ".embeddings.")
     return {
         name.split(".")[-2]: int(shape[0])

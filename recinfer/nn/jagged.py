@@ -53,7 +53,7 @@ def first_step(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 @torch.fx.wrap
 def repeat_rows(rows: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Each row once per step: [B, D] to [sum, D]."""
+    """Each row once per step: [B, ...] to [sum, ...]."""
     return torch.repeat_interleave(rows, lengths.to(torch.int64), dim=0)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 from torchrec import KeyedJaggedTensor
 
 from recinfer.features.base import Feature
+from recinfer.nn import jagged
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Lookups:
         )
 
 
+def look_up_in(collection: nn.Module, lookups: Lookups) -> Any:
+    """What a collection gives for lookups: torchrec's take them as one tensor, others as they are."""
+    return collection(lookups if getattr(collection, "takes_lookups", False) else lookups.keyed_jagged())
+
+
 class BagInputs:
     """Takes the lookups of one embedding-bag collection out of a batch.
 
@@ -52,6 +61,12 @@ class BagInputs:
         self.weighted = any(feature.is_weighted for feature in features.values())
         self._weighted_keys = {key for key, feature in features.items() if feature.is_weighted}
         self._mean_keys = set(mean_keys) if self.weighted else set()
+
+    def only(self, keys: Collection[str]) -> BagInputs:
+        """The same for some of the lookups; weighted if all together are."""
+        made = copy.copy(self)
+        made.names = {key: name for key, name in self.names.items() if key in keys}
+        return made
 
     def of(self, batch: dict[str, torch.Tensor]) -> Lookups:
         """The lookups of a batch."""
@@ -69,4 +84,4 @@ class BagInputs:
         if key not in self._mean_keys:
             return given
         lengths = batch[f"{name}.lengths"]
-        return given / torch.repeat_interleave(lengths, lengths).to(torch.float32)
+        return given / jagged.repeat_rows(lengths, lengths).to(torch.float32)

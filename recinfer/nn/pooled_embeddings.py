@@ -12,7 +12,7 @@ from torchrec import KeyedTensor
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn.dense_embedding import DenseEmbeddings
-from recinfer.nn.lookups import BagInputs
+from recinfer.nn.lookups import BagInputs, look_up_in
 from recinfer.nn.managed_collision import look_up, managed_bags, managed_lookups
 from recinfer.nn.table_collections import bag_collection
 from recinfer.nn.tables import Table, TableSet
@@ -108,13 +108,7 @@ class PooledEmbeddings(nn.Module):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Each group's features side by side: [B, sum of the group's dims], by name; empty groups are left out."""
-        pieces: dict[str, torch.Tensor] = {f"dense:{name}": batch[f"{name}.values"] for name in self.dense_names}
-        if self.embedded_names:
-            embedded = self.dense_ec({name: batch[f"{name}.values"] for name in self.embedded_names})
-            for name in self.embedded_names:
-                pieces[f"dense:{name}"] = embedded[name]
-        if self.managed_tables:
-            pieces.update(self._managed(batch))
+        pieces = self._pieces(batch)
         looked_up = self._plain(batch) if self.tables else torch.empty(0, 0)
         out: dict[str, torch.Tensor] = {}
         for group, keys in self.group_keys.items():
@@ -122,15 +116,26 @@ class PooledEmbeddings(nn.Module):
                 continue
             runs = merge_runs([(self._columns or {}).get(key, key) for key in keys])
             out[group] = _side_by_side(
-                [pieces[run] if isinstance(run, str) else _columns(looked_up, run) for run in runs]
+                [pieces[run] if isinstance(run, str) else columns_of(looked_up, run) for run in runs]
             )
         return out
 
+    def _pieces(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What comes from elsewhere than ordinary tables, by key."""
+        pieces = {f"dense:{name}": batch[f"{name}.values"] for name in self.dense_names}
+        if self.embedded_names:
+            embedded = self.dense_ec({name: batch[f"{name}.values"] for name in self.embedded_names})
+            for name in self.embedded_names:
+                pieces[f"dense:{name}"] = embedded[name]
+        if self.managed_tables:
+            pieces.update(self._managed(batch))
+        return pieces
+
     def _plain(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """All lookups of ordinary tables side by side."""
-        keyed = self.ebc(self.inputs.of(batch).keyed_jagged())
+        keyed = look_up_in(self.ebc, self.inputs.of(batch))
         if self._columns is None:
-            self._columns = _layout(keyed)
+            self._columns = layout_of(keyed)
         looked_up: torch.Tensor = keyed.values().to(torch.float32)
         return looked_up
 
@@ -138,12 +143,12 @@ class PooledEmbeddings(nn.Module):
         """Lookups of zero-collision tables by key. In training this counts ids, so it happens once a batch."""
         keyed = look_up(self.mc_ebc, self.managed_inputs.of(batch))
         if self._managed_columns is None:
-            self._managed_columns = _layout(keyed)
+            self._managed_columns = layout_of(keyed)
         looked_up = keyed.values().to(torch.float32)
-        return {key: _columns(looked_up, columns) for key, columns in self._managed_columns.items()}
+        return {key: columns_of(looked_up, columns) for key, columns in self._managed_columns.items()}
 
 
-def _layout(keyed: KeyedTensor) -> dict[str, tuple[int, int]]:
+def layout_of(keyed: KeyedTensor) -> dict[str, tuple[int, int]]:
     """Which columns of a collection's output hold which lookup."""
     widths = keyed.length_per_key()
     ends = list(accumulate(widths))
@@ -154,7 +159,8 @@ def _mean_features(table: Table) -> list[str]:
     return table.features if table.pooling == "mean" else []
 
 
-def _columns(values: torch.Tensor, columns: tuple[int, int]) -> torch.Tensor:
+def columns_of(values: torch.Tensor, columns: tuple[int, int]) -> torch.Tensor:
+    """Some columns of a tensor."""
     return values[:, columns[0] : columns[1]]
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn import jagged
-from recinfer.nn.lookups import Lookups
+from recinfer.nn.lookups import Lookups, look_up_in
 from recinfer.nn.managed_collision import look_up, managed_lookups, managed_sequences
 from recinfer.nn.pooled_embeddings import table_suffix
 from recinfer.nn.table_collections import sequence_collection
@@ -79,11 +79,7 @@ class SequenceEmbeddings(nn.Module):
                 out[f"{group}.query"] = torch.cat(query, dim=1)
             steps = [feature for feature in features if feature.is_sequence]
             if steps:
-                # All features of a group describe the same steps; the first one says how many there are.
-                lengths = batch[f"{steps[0].name}.lengths"]
-                parts = [self._steps(feature, found, batch, lengths) for feature in steps]
-                out[f"{group}.sequence"] = torch.cat(parts, dim=1)
-                out[f"{group}.sequence_length"] = lengths
+                out[f"{group}.sequence"], out[f"{group}.sequence_length"] = self._sequence(steps, found, batch)
         return out
 
     def _look_up(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -91,7 +87,7 @@ class SequenceEmbeddings(nn.Module):
         out: dict[str, torch.Tensor] = {}
         for dim, keys in self._looked_up.items():
             names = self._names[dim]
-            found = self.ec_dict[str(dim)](self._lookups(batch, names, names).keyed_jagged())
+            found = look_up_in(self.ec_dict[str(dim)], self._lookups(batch, names, names))
             out.update({key: found[key].values().to(torch.float32) for key in keys})
         for dim, lookups in self._managed.items():
             found = look_up(self.mc_ec_dict[str(dim)], self._lookups(batch, list(lookups), list(lookups.values())))
@@ -119,6 +115,15 @@ class SequenceEmbeddings(nn.Module):
         if feature.value_dim == 1:
             return jagged.first_step(values, lengths)
         return jagged.pool_steps(values, lengths, feature.pooling == "mean")
+
+    def _sequence(
+        self, steps: Sequence[Feature], looked_up: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The steps of a group, and how many each row has."""
+        # All features of a group describe the same steps; the first one says how many there are.
+        lengths = batch[f"{steps[0].name}.lengths"]
+        parts = [self._steps(feature, looked_up, batch, lengths) for feature in steps]
+        return torch.cat(parts, dim=1), lengths
 
     def _steps(
         self,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchrec.modules.mc_modules import MCHManagedCollisionModule
 
-from recinfer.nn.lookups import Lookups
+from recinfer.nn.lookups import Lookups, look_up_in
 
 
 class SlotRemap(nn.Module):
@@ -59,4 +59,4 @@ class RemappedTables(nn.Module):
     def forward(self, lookups: Lookups) -> Any:
         """What ``tables`` give for the rows of the ids: a ``KeyedTensor``, or jagged tensors by key."""
         rows = [self.remaps[self.table_of[key]](ids) for key, ids in zip(lookups.keys, lookups.ids, strict=True)]
-        return self.tables(replace(lookups, ids=rows).keyed_jagged())
+        return look_up_in(self.tables, replace(lookups, ids=rows))

@@ -23,7 +23,7 @@ COMPILED_KINDS = ("aot", "aot-unified", "trt")
 # Packages whose version compiled code is built against, and how many parts of it must be the same.
 BUILT_AGAINST: Mapping[str, Mapping[str, int]] = {
     "aot": {"torch": 3},
-    "aot-unified": {"torch": 3, "fbgemm": 2},
+    "aot-unified": {"torch": 3},
     "trt": {"torch": 3, "torch-tensorrt": 2, "tensorrt": 2},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,17 @@ class CompiledInput:
 
 @dataclass(frozen=True)
 class Interface:
-    """Inputs and outputs of a compiled model, in its order."""
+    """Inputs and outputs of a compiled model, in its order.
+
+    Attributes:
+        most_rows: of a batch that it takes; None for any.
+        sizes: least and most of those free sizes that it is limited in, by name.
+    """
 
     inputs: tuple[CompiledInput, ...]
     outputs: tuple[str, ...]
+    most_rows: int | None = None
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def arrange(self, given: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         """The inputs in the model's order, contiguous.
@@ -45,6 +52,15 @@ class Interface:
         """
         sizes: dict[str, int] = {}
         return [_checked(each, given, sizes) for each in self.inputs]
+
+    def sizes_of(self, tensors: Sequence[torch.Tensor]) -> dict[str, int]:
+        """The free sizes of arranged inputs, by name."""
+        return {
+            size: tensor.size(place)
+            for each, tensor in zip(self.inputs, tensors, strict=True)
+            for place, size in enumerate(each.shape)
+            if isinstance(size, str)
+        }
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -62,7 +78,10 @@ def read_interface(path: Path) -> Interface:
         inputs = tuple(
             CompiledInput(str(each["name"]), str(each["dtype"]), tuple(each["shape"])) for each in content["inputs"]
         )
-        return Interface(inputs, tuple(str(each) for each in content["outputs"]))
+        most_rows = content.get("most_rows")
+        sizes = {str(name): (int(least), int(most)) for name, (least, most) in content.get("sizes", {}).items()}
+        outputs = tuple(str(each) for each in content["outputs"])
+        return Interface(inputs, outputs, None if most_rows is None else int(most_rows), sizes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not say what the compiled model takes: {error!r}", "export again") from error
 

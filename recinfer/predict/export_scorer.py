@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,9 +14,11 @@ from recinfer.errors import ModelError
 from recinfer.features import build_features
 from recinfer.features.assets import with_assets_in
 from recinfer.features.base import Feature
+from recinfer.features.side import user_side_names
 from recinfer.features.used import used_features
 from recinfer.predict.operators import load_operators
 from recinfer.predict.scorer import Scorer
+from recinfer.predict.users import user_rows_of
 
 SCRIPTED = "scripted_model.pt"
 CONFIG = "pipeline.config"
@@ -38,6 +41,7 @@ class ExportedModel(Scorer):
         self._open(folder)
         features = used_features(config, build_features(config))
         self._check_table_sizes(features)
+        self.user_rows = user_rows_of(folder, lambda: user_side_names(features))
         super().__init__(features, fingerprint, config.data_config)
 
     def _check_table_sizes(self, features: list[Feature]) -> None:
@@ -48,6 +52,10 @@ class ExportedModel(Scorer):
                 f"{self.folder}: the table sizes of {', '.join(unknown)} are not known, so ids cannot be checked",
                 "put the vocabulary files that pipeline.config names where it says",
             )
+
+    def per_user(self, tensors: Tensors, call: Callable[[Tensors], Tensors]) -> Tensors:
+        """Calls the model with a chunk as it takes it: user-side features once per user, if it was exported so."""
+        return call(tensors) if self.user_rows is None else self.user_rows.run(tensors, call)
 
     @abstractmethod
     def _open(self, folder: Path) -> None:
@@ -63,7 +71,7 @@ class ExportScorer(ExportedModel):
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk; TorchScript releases the GIL, so threads run side by side."""
-        return dict(self._model(tensors, self._device))
+        return self.per_user(tensors, lambda given: dict(self._model(given, self._device)))
 
 
 def load_scripted(path: Path) -> torch.jit.ScriptModule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from recinfer.data.commit import OutputFolder
 from recinfer.data.plan import Plan, make_plan
 from recinfer.data.readers.base import Reader
 from recinfer.data.records import Totals
+from recinfer.data.units import Unit
 from recinfer.errors import InputError
 from recinfer.predict.assemble import OutputColumns
 from recinfer.predict.chunk_choice import choose_chunking
@@ -92,6 +93,9 @@ class PredictSummary:
         peak_in_flight_bytes: largest size of all batches between reader and writer.
         already_complete: there was nothing to do.
         output: the folder.
+        ranks: processes that scored; threads, stages, rows in flight and memory are their sums.
+        by_rank: what each of several did: ``rank``, ``host``, ``units``, ``rows_scored``, ``seconds``,
+            ``peak_memory_bytes``.
     """
 
     rows_in: int
@@ -109,6 +113,8 @@ class PredictSummary:
     already_complete: bool
     output: str
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    ranks: int = 1
+    by_rank: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def rows_per_second(self) -> float:
@@ -132,6 +138,21 @@ class Prepared:
     batch_rows: int
     threads: int
     sample: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a job that one of several processes does.
+
+    Attributes:
+        pending: all units that the job has to do.
+        claimed: those that come to this process, one by one.
+        count_bad: adds bad rows to those of the whole job and returns their sum.
+    """
+
+    pending: Sequence[Unit]
+    claimed: Iterable[Unit]
+    count_bad: Callable[[int], int]
 
 
 def prepare(reader: Reader, scorer: Scorer, output_path: str | Path | None, options: PredictOptions) -> Prepared:
@@ -190,23 +211,30 @@ def run(
     """
     start = time.perf_counter()
     stop = StopFlag()
-    with ExitStack() as stack:
-        output = stack.enter_context(
-            OutputFolder.open(output_path, prepared.plan, resume=options.resume, overwrite=options.overwrite)
-        )
-        work = _work(prepared, output, options, stop)
-        profile = (
-            stack.enter_context(ScoringProfile(options.profile_dir, work.progress)) if options.profile_dir else None
-        )
-        if profile is not None:
-            work.around_scoring = profile.step
-            on_progress = profile.watched(on_progress)
-        if work.units:
-            watch = Watch(on_progress, stall_seconds=options.stall_seconds, threads=prepared.threads)
-            run_pipeline(work, watch, stop)
+    with OutputFolder.open(output_path, prepared.plan, resume=options.resume, overwrite=options.overwrite) as output:
+        work = make_work(prepared, output, options, stop)
+        if output.pending():
+            score(prepared, work, options, stop, on_progress)
         seconds = work.progress.seconds
         totals = output.finish()
-        return _summary(prepared, work, totals, seconds, start - (began or start), output)
+        return summarize(prepared, work, totals, seconds, start - (began or start), output)
+
+
+def score(
+    prepared: Prepared, work: Work, options: PredictOptions, stop: StopFlag, on_progress: OnProgress | None
+) -> None:
+    """Scores and publishes the units of ``work``, with a profile where one is asked for.
+
+    Raises:
+        RecinferError: what went wrong, and where; the folder can be resumed.
+    """
+    with ExitStack() as stack:
+        if options.profile_dir:
+            profile = stack.enter_context(ScoringProfile(options.profile_dir, work.progress))
+            work.around_scoring = profile.step
+            on_progress = profile.watched(on_progress)
+        watch = Watch(on_progress, stall_seconds=options.stall_seconds, threads=prepared.threads)
+        run_pipeline(work, watch, stop)
 
 
 def raise_problems(problems: Sequence[InputError]) -> None:
@@ -259,26 +287,41 @@ def in_flight_bytes(prepared: Prepared) -> int:
     return max(IN_FLIGHT_BYTES * prepared.threads, batch * (prepared.threads + 2))
 
 
-def _work(prepared: Prepared, output: OutputFolder, options: PredictOptions, stop: StopFlag) -> Work:
-    units = output.pending()
+def make_work(
+    prepared: Prepared,
+    output: OutputFolder,
+    options: PredictOptions,
+    stop: StopFlag,
+    share: Share | None = None,
+) -> Work:
+    """What the stages of a run share.
+
+    Args:
+        share: of a process that scores only some units, in place of all pending ones.
+    """
+    units = output.pending() if share is None else share.pending
     stages = {"read": 1, "parse": 1, "score": prepared.threads, "write": 1}
+    quarantine = QuarantinePolicy(
+        options.quarantine, options.max_bad_rows, output.totals.quarantined, share.count_bad if share else None
+    )
     return Work(
         reader=prepared.reader,
         scorer=prepared.scorer,
         output=output,
-        units=units,
+        units=units if share is None else share.claimed,
         columns=prepared.read_columns,
         batch_rows=prepared.batch_rows,
         assemble=prepared.columns,
-        quarantine=QuarantinePolicy(options.quarantine, options.max_bad_rows, output.totals.quarantined),
+        quarantine=quarantine,
         in_flight=InFlight(in_flight_bytes(prepared), stop),
         progress=Progress(sum(unit.rows for unit in units), len(units), stages),
     )
 
 
-def _summary(
+def summarize(
     prepared: Prepared, work: Work, totals: Totals, seconds: float, start_seconds: float, output: OutputFolder
 ) -> PredictSummary:
+    """What this process did."""
     stages = {
         clock.name: {
             "threads": clock.threads,

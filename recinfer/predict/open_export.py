@@ -12,11 +12,12 @@ from typing import Any
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
 from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, refuse
-from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer
+from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer, UnifiedScorer
 from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
 from recinfer.predict.machine import Machine, this_machine
 from recinfer.predict.manifest_check import MANIFEST, check_files
 from recinfer.predict.scorer import Scorer
+from recinfer.predict.tensorrt_scorer import ENGINE, TensorRTScorer
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,19 @@ FALLBACKS = {"jit": SCRIPTED, "eager": WEIGHTS}
 Open = Callable[[Path, str], Scorer]
 """Makes a scorer of a checked folder and a fingerprint."""
 
-OPENERS: dict[str, Open] = {SCRIPTED_KIND: ExportScorer, "aot": CompiledScorer}
+OPENERS: dict[str, Open] = {
+    SCRIPTED_KIND: ExportScorer,
+    "aot": CompiledScorer,
+    "aot-unified": UnifiedScorer,
+    "trt": TensorRTScorer,
+}
 # The files that decide the scores of each kind.
-PROGRAMS: dict[str, tuple[str, ...]] = {SCRIPTED_KIND: (SCRIPTED,), "aot": (SPARSE, COMPILED)}
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    SCRIPTED_KIND: (SCRIPTED,),
+    "aot": (SPARSE, COMPILED),
+    "aot-unified": (COMPILED,),
+    "trt": (SPARSE, ENGINE),
+}
 
 
 def is_export(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -21,12 +21,21 @@ class QuarantinePolicy:
         enabled: whether to put rows aside.
         limit: most rows of the output; None for any number.
         already: rows that earlier runs on the output have put aside.
+        add: counts rows of all processes that write to the output and returns their sum; None where this is the only
+            one. Its sum begins with what earlier runs have put aside.
     """
 
-    def __init__(self, enabled: bool = False, limit: int | None = None, already: int = 0) -> None:
+    def __init__(
+        self,
+        enabled: bool = False,
+        limit: int | None = None,
+        already: int = 0,
+        add: Callable[[int], int] | None = None,
+    ) -> None:
         self.enabled = enabled
         self.limit = limit
         self.rows_seen = already
+        self._add = add or self._add_here
         self._lock = threading.Lock()
         self._skipped: dict[int, SkippedRows] = {}
 
@@ -50,15 +59,18 @@ class QuarantinePolicy:
         """
         if not rows:
             return
-        with self._lock:
-            self.rows_seen += rows
-            seen = self.rows_seen
+        seen = self._add(rows)
         if self.limit is not None and seen > self.limit:
             raise BadRowError(
                 f"{seen} rows cannot be used, more than --max-bad-rows {self.limit}"
                 + (f"; the last: {reason}" if reason else ""),
                 "mend the input, or raise --max-bad-rows",
             )
+
+    def _add_here(self, rows: int) -> int:
+        with self._lock:
+            self.rows_seen += rows
+            return self.rows_seen
 
     def rows(self, unit: Unit, first_row: int, batch: pa.RecordBatch, bad: Sequence[BadRow]) -> list[QuarantinedRow]:
         """The bad rows of a batch, with their numbers in the file.

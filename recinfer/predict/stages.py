@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Work:
 
     Attributes:
         reader, scorer, output: where rows come from, what scores them, where they go.
-        units: to score, in order.
+        units: to score, in order; drawn one by one, by one thread.
         columns: to read.
         batch_rows: rows per batch, a multiple of the scorer's chunk.
         assemble: makes output batches.
@@ -45,7 +45,7 @@ class Work:
     reader: Reader
     scorer: Scorer
     output: OutputFolder
-    units: Sequence[Unit]
+    units: Iterable[Unit]
     columns: Sequence[str] | None
     batch_rows: int
     assemble: Assemble

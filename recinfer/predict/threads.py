@@ -19,3 +19,14 @@ def scorer_threads(wanted: int | None) -> int:
         wanted: by the user, or None.
     """
     return wanted if wanted else available_cores()
+
+
+def rank_threads(local_rank: int, local_ranks: int) -> int:
+    """Scorer threads of one of several processes on a machine: its share of the cores, at least one.
+
+    Args:
+        local_rank: which of them, from 0; the first ones take what does not divide.
+        local_ranks: how many there are.
+    """
+    cores = available_cores()
+    return max(cores // local_ranks + (local_rank < cores % local_ranks), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from recinfer.data.files import sync_folder
 from recinfer.errors import ModelError, OutputError
 from recinfer.nn.managed_collision import settle
 from recinfer.train.checkpoint_fit import check_fit
-from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest
+from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest, step_of
+from recinfer.train.checkpoint_parts import META, PARTS, discard, parts_of, read_meta
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
 from recinfer.train.collision_history import load_history, save_history
 from recinfer.train.moving_average import UPDATES, MovingAverage
@@ -77,7 +77,7 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
     target = Path(model_dir) / f"model.ckpt-{position.step}"
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        _remove(draft)
+        discard(draft)
         draft.mkdir(parents=True)
         write_tensors(draft / "model", state.module.state_dict())
         write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused))
@@ -85,16 +85,22 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
         if state.averages is not None:
             write_tensors(draft / "ema", state.averages.state_dict())
         _write(draft / "plan", state.plan)
-        _write(draft / "meta.json", json.dumps(asdict(position), indent=2) + "\n")
-        sync_folder(draft)
-        _remove(target)
-        draft.rename(target)
-        sync_folder(target.parent)
+        publish(draft, target, position)
     except OSError as error:
         raise OutputError(f"the checkpoint {target} cannot be written: {error}", "choose another model_dir") from error
     finally:
-        _remove(draft)
+        discard(draft)
     return target
+
+
+def publish(draft: Path, target: Path, position: Position) -> None:
+    """Gives a finished checkpoint the list of its parts and its name, which it has from then on after any crash."""
+    content = asdict(position) | {PARTS: parts_of(draft)}
+    _write(draft / META, json.dumps(content, indent=2) + "\n")
+    sync_folder(draft)
+    discard(target)
+    draft.rename(target)
+    sync_folder(target.parent)
 
 
 def load(model: nn.Module, checkpoint: str | Path, *, use_ema: bool = False) -> Path:
@@ -137,14 +143,13 @@ def load_training(state: TrainState, checkpoint: Path) -> Position:
 
 def read_position(checkpoint: Path) -> Position:
     """Where training stood; checkpoints of others only tell the step, in their name."""
-    path = checkpoint / "meta.json"
-    if not path.is_file():
-        step = checkpoint.name.rsplit("-", 1)[-1]
-        return Position(int(step) if step.isdecimal() else 0)
+    meta = read_meta(checkpoint)
+    if not meta:
+        return Position(step_of(checkpoint))
     try:
-        return Position(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", "use an earlier checkpoint") from error
+        return Position(**{name: value for name, value in meta.items() if name != PARTS})
+    except TypeError as error:
+        raise ModelError(f"{checkpoint / META} is damaged: {error}", "use an earlier checkpoint") from error
 
 
 def named_state(model: nn.Module) -> dict[str, Any]:
@@ -191,11 +196,6 @@ def _write(path: Path, text: str) -> None:
         os.fsync(stream.fileno())
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
 __all__ = [
     "Position",
     "TrainState",
@@ -206,6 +206,7 @@ __all__ = [
     "latest",
     "load",
     "load_training",
+    "publish",
     "read_position",
     "save",
 ]

@@ -25,9 +25,9 @@ def check_fit(index: Metadata, state: Mapping[str, Any], source: str) -> None:
     missing = [name for name in state if name not in stored]
     unexpected = [name for name in stored if name not in state]
     wrong = [
-        f"{name}: {_shape(stored[name])} in the checkpoint, {_live_shape(state[name])} in the model"
+        f"{name}: {_shape(stored[name])} in the checkpoint, {live_shape(state[name])} in the model"
         for name in state
-        if name in stored and _shape(stored[name]) != _live_shape(state[name])
+        if name in stored and _shape(stored[name]) != live_shape(state[name])
     ]
     if not (missing or unexpected or wrong):
         return
@@ -38,7 +38,7 @@ def check_fit(index: Metadata, state: Mapping[str, Any], source: str) -> None:
     raise ModelError("\n  ".join(lines), "use the pipeline.config that the checkpoint was trained with")
 
 
-def _live_shape(tensor: Any) -> tuple[int, ...]:
+def live_shape(tensor: Any) -> tuple[int, ...]:
     """The shape of a whole tensor; a sharded one keeps it in its metadata (asking itself is deprecated)."""
     metadata = getattr(tensor, "metadata", None)
     return tuple(metadata().size if metadata is not None else tensor.shape)

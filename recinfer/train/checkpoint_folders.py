@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from recinfer.errors import ModelError
-from recinfer.train.checkpoint_storage import is_complete
+from recinfer.train.checkpoint_parts import discard, flaw
 
 NAME = re.compile(r"model\.ckpt-(\d+)")
 RESULTS = "eval_results.jsonl"
@@ -28,7 +27,7 @@ def checkpoints(model_dir: str | Path) -> list[Path]:
     if not folder.is_dir():
         return []
     named = [path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)]
-    return [path for path in sorted(named, key=step_of) if is_complete(path / "model")]
+    return [path for path in sorted(named, key=step_of) if flaw(path) is None]
 
 
 def latest(model_dir: str | Path) -> Path:
@@ -75,8 +74,9 @@ def find_checkpoint(path: str | Path) -> Path:
     """
     folder = Path(path)
     if (folder / "model").is_dir():
-        if not is_complete(folder / "model"):
-            raise ModelError(f"the checkpoint {folder} is incomplete", "copy it again, or use an earlier one")
+        reason = flaw(folder)
+        if reason is not None:
+            raise ModelError(f"the checkpoint {folder} is incomplete: {reason}", "copy it again, or use an earlier one")
         return folder
     return latest(folder)
 
@@ -101,7 +101,7 @@ def delete_old(model_dir: str | Path, keep: int) -> list[Path]:
     """Deletes all complete checkpoints but the ``keep`` of the highest steps, and says which; 0 keeps all."""
     old = checkpoints(model_dir)[:-keep] if keep else []
     for path in old:
-        shutil.rmtree(path)
+        discard(path)
     return old
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,18 +57,6 @@ def read_index(folder: Path) -> Metadata:
         raise ModelError(f"{folder} is not a checkpoint folder: {error}") from error
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether a folder has a readable index and all the bytes that it points to."""
-    try:
-        index = read_index(folder)
-    except ModelError:
-        return False
-    ends: dict[str, int] = {}
-    for info in index.storage_data.values():
-        ends[info.relative_path] = max(ends.get(info.relative_path, 0), info.offset + info.length)
-    return all((folder / name).is_file() and (folder / name).stat().st_size >= end for name, end in ends.items())
-
-
 def read_tensors(folder: Path, state: dict[str, Any]) -> None:
     """Fills the tensors of ``state`` in place from a folder that holds all of its names in their shapes.
 
@@ -87,8 +75,8 @@ def read_tensors(folder: Path, state: dict[str, Any]) -> None:
         ) from error
 
 
-def read_all(folder: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a folder, new in memory.
+def read_all(folder: Path, names: Collection[str] | None = None) -> dict[str, torch.Tensor]:
+    """All tensors of a folder, or those of some names, new in memory.
 
     Raises:
         ModelError: a file is damaged or missing.
@@ -96,7 +84,7 @@ def read_all(folder: Path) -> dict[str, torch.Tensor]:
     state = {
         name: torch.empty(stored.size, dtype=stored.properties.dtype)
         for name, stored in read_index(folder).state_dict_metadata.items()
-        if isinstance(stored, TensorStorageMetadata)
+        if isinstance(stored, TensorStorageMetadata) and (names is None or name in names)
     }
     read_tensors(folder, state)
     return state

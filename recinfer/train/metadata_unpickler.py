@@ -1,20 +1,23 @@
 """Reads the pickled index of a checkpoint without running what a stranger may have put into it.
 
 ``torch.distributed.checkpoint`` keeps names, shapes and file positions in a pickle, and a pickle is a program. This
-unpickler knows the dozen classes that such an index is made of, and nothing else.
+unpickler knows the dozen classes that such an index is made of, and nothing else; and even for those it makes records
+(:mod:`recinfer.train.metadata_records`), so that none of them is called or changed.
 """
 
 from __future__ import annotations
 
 import pickle
-from pathlib import PurePath
+from collections import OrderedDict
 from typing import Any, BinaryIO
 
 import torch
 from torch.distributed.checkpoint.metadata import Metadata
 
 from recinfer.errors import ModelError
+from recinfer.train.metadata_records import Record, to_metadata
 
+PATHS = {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"}
 ALLOWED = {
     "torch.distributed.checkpoint.metadata": {
         "BytesStorageMetadata",
@@ -26,25 +29,27 @@ ALLOWED = {
         "TensorStorageMetadata",
         "_MEM_FORMAT_ENCODING",
     },
-    "torch.distributed.checkpoint.filesystem": {"_StorageInfo", "_StoragePrefix"},
+    "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
     "torch.serialization": {"_get_layout"},
     "torch": {"Size"},
-    "pathlib": {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
-    "collections": {"OrderedDict"},
+    "pathlib": PATHS,
+    # Python 3.13 pickles paths by the name of the private module that holds their classes.
+    "pathlib._local": PATHS,
 }
-# Python 3.13 pickles paths by the name of the private module that holds their classes.
-ALLOWED["pathlib._local"] = ALLOWED["pathlib"]
 
 
 class MetadataUnpickler(pickle.Unpickler):
-    """A pickle reader that resolves no names but those of a checkpoint index."""
+    """A pickle reader that resolves no names but those of a checkpoint index, and those to records."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class of an allowed name; torch dtypes are values, and allowed too."""
-        if module in ("pathlib", "pathlib._local") and name in ALLOWED["pathlib"]:
-            return PurePath
+        """A class of records for an allowed name; torch dtypes and ordered dicts are what they are.
+
+        It is a new class each time, so that what a pickle does to it is gone with the pickle.
+        """
         if name in ALLOWED.get(module, ()):
-            return super().find_class(module, name)
+            return type(name, (Record,), {"name": name})
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
             return getattr(torch, name)
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no checkpoint needs")
@@ -62,17 +67,14 @@ def read_metadata(stream: BinaryIO, source: str) -> Metadata:
         source: its path, for errors.
 
     Raises:
-        ModelError: it is damaged, names something that no checkpoint needs, or points outside its folder.
+        ModelError: it is damaged, names something that no checkpoint needs, lacks a part of a tensor, or points
+            outside its folder.
     """
-    again = "copy or write the checkpoint again"
     try:
-        metadata = MetadataUnpickler(stream).load()
+        return to_metadata(MetadataUnpickler(stream).load())
+    # Bytes that are no pickle of an index can raise anything.
     except Exception as error:
-        raise ModelError(f"{source} is not a checkpoint index: {error}", again) from error
-    if not isinstance(metadata, Metadata) or not isinstance(metadata.state_dict_metadata, dict):
-        raise ModelError(f"{source} is not a checkpoint index", again)
-    for info in (metadata.storage_data or {}).values():
-        path = PurePath(info.relative_path)
-        if path.is_absolute() or ".." in path.parts:
-            raise ModelError(f"{source} points outside its folder: {path}", "do not trust this checkpoint")
-    return metadata
+        raise ModelError(
+            f"{source} is not a checkpoint index: {error}",
+            "copy or write the checkpoint again, if you trust its source",
+        ) from error

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from torchrec.optim.keyed import KeyedOptimizer
 
 from recinfer.errors import ModelError
 from recinfer.train.checkpoint_storage import read_index, read_tensors
+from recinfer.train.column_state import load_column_state
 from recinfer.train.optimizers import DenseOptimizer
+
+logger = logging.getLogger(__name__)
+ANOTHER_FOLDER = "train into another model_dir, with this checkpoint as fine_tune_checkpoint"
+SHOWN = 5
 
 
 def optimizer_state(dense: Sequence[DenseOptimizer], fused: KeyedOptimizer | None) -> dict[str, Any]:
@@ -42,42 +48,90 @@ def fused_state(fused: KeyedOptimizer | None) -> dict[str, Any]:
 
 
 def load_optimizer_state(folder: Path, dense: Sequence[DenseOptimizer], fused: KeyedOptimizer | None) -> None:
-    """Restores what :func:`optimizer_state` gave.
+    """Restores what :func:`optimizer_state` gave, on any number of ranks.
 
-    A dense parameter without stored state starts without; one that never had a gradient has none.
+    A dense parameter without stored state starts without; one that never had a gradient has none. A table that
+    learned by the dense optimizer there (data-parallel in its plan) and by its kernel here, or the other way round,
+    starts its state anew, and a warning says so.
 
     Raises:
         ModelError: the checkpoint was written by other optimizers.
     """
+    if not folder.is_dir():
+        raise ModelError(f"{folder.parent} has no optimizer state to go on with", ANOTHER_FOLDER)
     index = read_index(folder)
     tables = fused_state(fused)
-    found: dict[str, tuple[DenseOptimizer, nn.Parameter, str]] = {}
-    for optimizer in dense:
-        for name, parameter in optimizer.parameters.items():
-            for key in _entries(index, name):
-                found[key] = (optimizer, parameter, key.removeprefix(f"state.{name}."))
-    left = [key for key in index.state_dict_metadata if key not in tables and key not in found]
-    absent = [key for key in tables if key not in index.state_dict_metadata]
+    in_kernels = fused.state_dict()["state"] if fused is not None else {}
+    of_dense = {name: (optimizer, parameter) for optimizer in dense for name, parameter in optimizer.parameters.items()}
+    found, moved, left = _sorted_keys(index, of_dense, in_kernels)
+    left = [key for key in left if key not in tables]
+    absent = [
+        key for key in tables if key not in index.state_dict_metadata and split_key(key, in_kernels)[0] not in moved
+    ]
     if left or absent:
         what = f"lacks {absent[0]}" if absent else f"holds {left[0]}, which no optimizer of the config keeps"
-        raise ModelError(
-            f"the optimizer state in {folder} is of other optimizers: it {what}",
-            "train into another model_dir, with this checkpoint as fine_tune_checkpoint",
-        )
-    state: dict[str, Any] = dict(tables) | {key: _empty(index, key) for key in found}
+        raise ModelError(f"the optimizer state in {folder} is of other optimizers: it {what}", ANOTHER_FOLDER)
+    _warn(folder, moved)
+    done = load_column_state(folder, index, tables, {key: split_key(key, in_kernels)[0] for key in tables})
+    state = {key: value for key, value in tables.items() if key in index.state_dict_metadata and key not in done}
+    state |= {key: _empty(index, key, of_dense[name][1]) for key, (name, _) in found.items()}
     read_tensors(folder, state)
-    for key, (optimizer, parameter, entry) in found.items():
+    for key, (name, entry) in found.items():
+        optimizer, parameter = of_dense[name]
         value = state[key] if entry == "step" else state[key].to(parameter.device)
         optimizer.optimizer.state[parameter][entry] = value
 
 
-def _entries(index: Metadata, parameter: str) -> list[str]:
-    prefix = f"state.{parameter}."
-    return [key for key in index.state_dict_metadata if key.startswith(prefix) and "." not in key[len(prefix) :]]
+def _sorted_keys(
+    index: Metadata, of_dense: Collection[str], in_kernels: Collection[str]
+) -> tuple[dict[str, tuple[str, str]], set[str], list[str]]:
+    """Sorts what a checkpoint holds.
+
+    Returns:
+        key -> (parameter, entry) of the dense parameters; tables whose state is of the other sort of optimizer than
+        what they have here; all other keys.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    moved: set[str] = set()
+    left: list[str] = []
+    parameters = {*of_dense, *in_kernels}
+    for key in index.state_dict_metadata:
+        name, entry = split_key(key, parameters)
+        if name in of_dense and "." not in entry:
+            found[key] = name, entry
+        elif (name in in_kernels and "." not in entry) or (name in of_dense and entry.startswith(f"{table_of(name)}.")):
+            moved.add(name)
+        else:
+            left.append(key)
+    return found, moved, left
 
 
-def _empty(index: Metadata, key: str) -> torch.Tensor:
+def _warn(folder: Path, moved: Collection[str]) -> None:
+    names = [table_of(name) for name in sorted(moved)]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    if names:
+        shown = ", ".join(names[:SHOWN])
+        logger.warning("tables learn otherwise in the plan of %s, and start without state: %s%s", folder, shown, more)
+
+
+def split_key(key: str, parameters: Collection[str]) -> tuple[str, str]:
+    """The parameter and the entry that an optimizer's key names; two empty strings where it is none of those."""
+    rest = key.removeprefix("state.")
+    name = rest.rpartition(".")[0]
+    while name and name not in parameters:
+        name = name.rpartition(".")[0]
+    return (name, rest[len(name) + 1 :]) if name and rest != key else ("", "")
+
+
+def table_of(parameter: str) -> str:
+    """The table's name in the name of its weight."""
+    return parameter.removesuffix(".weight").rpartition(".")[2]
+
+
+def _empty(index: Metadata, key: str, parameter: nn.Parameter) -> torch.Tensor:
+    """Room for an entry, which is a number or has its parameter's shape."""
     stored = index.state_dict_metadata[key]
-    if not isinstance(stored, TensorStorageMetadata):
-        raise ModelError(f"the optimizer state {key!r} is not a tensor")
+    if not isinstance(stored, TensorStorageMetadata) or tuple(stored.size) not in ((), tuple(parameter.shape)):
+        what = f"of shape {tuple(stored.size)}" if isinstance(stored, TensorStorageMetadata) else "not a tensor"
+        raise ModelError(f"the optimizer state {key!r} is {what}, not of its parameter's {tuple(parameter.shape)}")
     return torch.empty(stored.size, dtype=stored.properties.dtype)

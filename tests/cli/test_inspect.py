@@ -6,7 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
+
+from recinfer.cli.inspect import print_contents
+from recinfer.export.contents import Contents
 
 Run = Callable[..., Result]
 Exported = Callable[[str], Path]
@@ -37,6 +41,16 @@ def test_json(run: Run, exported: Exported) -> None:
     assert {"name": "user_id.lengths", "dtype": "int32", "shape": ["rows"]} in content["inputs"]
     tables = {each["name"]: each for each in content["tables"]}
     assert tables["user_id_emb"]["rows"] == 50 and tables["user_id_emb"]["bytes"] == 50 * 8 * 4
+
+
+def test_why_a_kind_was_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = {"torchscript": {"median": 1000.0}, "aot": {"median": 2345.6}}
+    choice = {"kind": "aot", "speeds": rates, "failed": {"aot-unified": "it does not compile"}}
+    speeds = {"eager": {"median": 500.0}, "export": {"median": 2400.0}}
+    print_contents(Contents("folder", "aot", speeds=speeds, choice=choice))
+    text = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+    assert "chosen torchscript 1,000 rows/s, aot 2,346 rows/s, not aot-unified: it does not compile" in text
+    assert "speed 2,400 rows/s on one thread when made, 4.80 times the model's" in text
 
 
 def test_an_export_of_the_reference(run: Run, shared: Path) -> None:

@@ -93,6 +93,34 @@ def test_export_reports_parity_and_files(run: Run, trained: tuple[Path, Result],
     assert json.loads((tmp_path / "export" / "model_acc.json").read_text()) == {"SPARSE_INT64": "1"}
 
 
+def test_the_report_of_an_export_is_printed_kept_and_shown(
+    run: Run, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    folder, _ = trained
+    target = tmp_path / "export"
+    given = ("export", "--pipeline_config_path", folder / "pipeline.config", "--export_dir", target)
+    report = json.loads(run(*given, "--quant-emb", "INT8", "--quant-dense", "int8", "--json").stdout)
+    assert report.pop("export_dir") == str(target)
+    manifest = json.loads((target / "recinfer.json").read_text())
+    assert {name: manifest[name] for name in report} == report
+    assert report["types"] == {"quant_emb": "INT8", "quant_ec_emb": "FP32", "quant_dense": "int8"}
+    assert {"largest", "mean"} == report["parity"]["differences"]["probs"].keys()
+    assert report["auc"]["probs"]["change"] == report["auc"]["probs"]["second"] - report["auc"]["probs"]["first"]
+    assert report["bytes"] > 0 and report["speeds"].keys() == {"eager", "export"} and report["choice"] is None
+    shown = json.loads(run("inspect", target, "--json").stdout)
+    assert {name: shown[name] for name in ("types", "parity", "auc", "speeds")} == {
+        name: report[name] for name in ("types", "parity", "auc", "speeds")
+    }
+    pair, speed = report["auc"]["probs"], report["speeds"]["export"]["median"]
+    text = {" ".join(line.split()) for line in run("inspect", target).stdout.splitlines()}
+    assert "types quant_emb=INT8, quant_ec_emb=FP32, quant_dense=int8" in text
+    assert any(line.startswith(f"speed {speed:,.0f} rows/s on one thread when made") for line in text)
+    assert any(line.startswith(f"probs liked {pair['first']:.6g} {pair['second']:.6g} ") for line in text)
+    printed = run(*given, "--overwrite").stdout
+    for said in ("AUC of probs: model 0.", "rows/s on one thread", "times the model's"):
+        assert said in printed, said
+
+
 def test_export_refuses_what_strays(run: Run, trained: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = trained
     given = ("export", "--pipeline_config_path", folder / "pipeline.config", "--export_dir", tmp_path / "export")

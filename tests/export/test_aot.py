@@ -17,8 +17,9 @@ import torch
 from recinfer import load_scorer
 from recinfer.errors import ModelError
 from recinfer.predict.compiled_inputs import CompiledInput, Interface, interface_of, read_interface
-from recinfer.predict.compiled_scorer import CompiledScorer
+from recinfer.predict.compiled_scorer import CompiledScorer, UnifiedScorer
 from recinfer.predict.model_scorer import ModelScorer
+from recinfer.predict.scorer import Scorer
 from tests.synthetic import MODELS, STEPS, config_of, make_table, model_of, write_export_of
 
 TABLES = {
@@ -29,6 +30,11 @@ TABLES = {
     "one empty row": make_table(1, 6, nulls=1.0),
     "no rows": make_table(0, 7),
 }
+
+
+@pytest.fixture(scope="module")
+def unified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_export_of("multi_tower_din", tmp_path_factory.mktemp("unified") / "export", kind="aot-unified")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def eager(model: str) -> ModelScorer:
 
 def check_equal(folder: Path, model: str) -> None:
     scorer, wanted = load_scorer(folder), eager(model)
-    assert isinstance(scorer, CompiledScorer)
+    assert isinstance(scorer, CompiledScorer | UnifiedScorer)
     for name, table in TABLES.items():
         assert gap(wanted.score(table), scorer.score(table)) <= 1e-5, name
 
@@ -58,12 +64,29 @@ def test_compiled_scores_equal_eager_ones(compiled: Path) -> None:
     check_equal(compiled, "multi_tower_din")
 
 
+def test_scores_of_one_compiled_file_equal_eager_ones(unified: Path) -> None:
+    check_equal(unified, "multi_tower_din")
+    assert not (unified / "scripted_sparse_model.pt").exists()
+    assert json.loads((unified / "model_acc.json").read_text())["ENABLE_AOT"] == "2"
+
+
+@pytest.mark.parametrize("feature", ["user_id", "history__movie_id"])
+@pytest.mark.parametrize("outside", [-1, 10**6])
+def test_an_id_outside_its_table_is_an_error_in_one_file_too(unified: Path, feature: str, outside: int) -> None:
+    scorer = load_scorer(unified)
+    tensors = scorer.parser(make_table(4, 1, nulls=0.0))
+    tensors[f"{feature}.values"][0] = outside
+    with pytest.raises(ModelError, match="failed"), torch.inference_mode():
+        scorer.run(tensors)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("table_type", ["FP32", "INT8"])
-def test_every_model_compiles(tmp_path: Path, model: str, table_type: str) -> None:
+@pytest.mark.parametrize("kind", ["aot", "aot-unified"])
+def test_every_model_compiles(tmp_path: Path, model: str, table_type: str, kind: str) -> None:
     types = {"quant_emb": table_type, "quant_ec_emb": table_type, "parity_bound": 1e-4 if table_type == "FP32" else 0.1}
-    folder = write_export_of(model, tmp_path / "export", kind="aot", **types)
+    folder = write_export_of(model, tmp_path / "export", kind=kind, **types)
     if table_type == "FP32":
         check_equal(folder, model)
 
@@ -94,7 +117,7 @@ def test_a_damaged_package_is_refused(compiled: Path, tmp_path: Path) -> None:
         load_scorer(tmp_path / "export")
 
 
-def hammer(scorer: CompiledScorer, seconds: float, threads: int) -> int:
+def hammer(scorer: Scorer, seconds: float, threads: int) -> int:
     """Scores tables of many sizes from many threads; returns how many it did, and fails at the first that differs."""
     tables = [make_table(rows, rows) for rows in (1, 3, 40, 64, 257, 700)]
     tensors = [scorer.parser(table) for table in tables]
@@ -121,17 +144,15 @@ def hammer(scorer: CompiledScorer, seconds: float, threads: int) -> int:
     return min(done)
 
 
-def test_threads_score_side_by_side(compiled: Path) -> None:
-    scorer = load_scorer(compiled)
-    assert isinstance(scorer, CompiledScorer)
-    assert hammer(scorer, 2, 8) > 0
+def test_threads_score_side_by_side(compiled: Path, unified: Path) -> None:
+    for folder in (compiled, unified):
+        assert hammer(load_scorer(folder), 2, 8) > 0
 
 
 @pytest.mark.slow
-def test_eight_threads_for_a_minute(compiled: Path) -> None:
-    scorer = load_scorer(compiled)
-    assert isinstance(scorer, CompiledScorer)
-    assert hammer(scorer, 60, 8) > 0
+def test_eight_threads_for_a_minute(compiled: Path, unified: Path) -> None:
+    for folder in (compiled, unified):
+        assert hammer(load_scorer(folder), 60, 8) > 0
 
 
 INTERFACE = Interface((CompiledInput("a", "float32", ("n", 2)), CompiledInput("b", "int64", ("n",))), ("y",))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from recinfer import load_scorer
-from recinfer.errors import ParityError, UsageError
+from recinfer.errors import ModelError, ParityError, UsageError
 from recinfer.export.quant_dense import dense_type_name, quantized
 from tests.synthetic import config_of, make_table, model_of, write_export_of
 
@@ -62,6 +62,16 @@ def test_an_export_that_strays_too_far_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParityError):
         export(tmp_path / "int8", quant_dense="int8", parity_bound=1e-9)
     assert not (tmp_path / "int8").exists()
+
+
+def test_layers_in_int8_are_not_compiled_and_auto_keeps_what_runs_everywhere(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"layers in INT8 are not compiled \(\d of them(.|\n)*not with both"):
+        export(tmp_path / "aot", quant_dense="int8", kind="aot")
+    assert list(tmp_path.iterdir()) == []
+    folder = export(tmp_path / "auto", quant_dense="int8", kind="auto")
+    manifest = json.loads((folder / "recinfer.json").read_text())
+    assert manifest["kind"] == "torchscript" and manifest["quantized_layers"]
+    assert "not compiled" in manifest["choice"]["failed"]["aot"]
 
 
 def test_names_of_types() -> None:

@@ -12,6 +12,7 @@ from recinfer.export import exporter
 from recinfer.export.parity import BOUNDS, default_bound
 from recinfer.export.quantize import TABLE_TYPES, table_type_name
 from recinfer.predict.export_scorer import ExportScorer
+from recinfer.predict.model_scorer import ModelScorer
 from tests.export.test_scripted import largest
 from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
 
@@ -28,7 +29,7 @@ def quantized_gap(model: str, table_type: str, folder: Path) -> float:
     expected = {} if table_type == "FP32" else {"QUANT_EMB": table_type, "QUANT_EC_EMB": table_type}
     assert switches == {"SPARSE_INT64": "1", **expected}
     table = make_table(300, 9)
-    eager = exporter.ModelScorer(built, features, "", None).score(table)
+    eager = ModelScorer(built, features, "", None).score(table)
     return largest(eager.select(["probs"]), ExportScorer(folder, "").score(table).select(["probs"]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recinfer.data.inputs import filesystem_of, list_inputs
+from recinfer.data.inputs import PlannedTable, filesystem_of, list_inputs
 from recinfer.data.readers.base import Reader
 from recinfer.data.readers.csv import CsvReader
 from recinfer.data.readers.csv_file import CODECS
@@ -22,7 +22,13 @@ SUFFIXES = {
 }
 
 
-def open_reader(spec: str, dataset_type: str | None = None, csv: CsvOptions | None = None, threads: int = 1) -> Reader:
+def open_reader(
+    spec: str,
+    dataset_type: str | None = None,
+    csv: CsvOptions | None = None,
+    threads: int = 1,
+    planned: PlannedTable | None = None,
+) -> Reader:
     """Opens a table.
 
     Args:
@@ -30,6 +36,7 @@ def open_reader(spec: str, dataset_type: str | None = None, csv: CsvOptions | No
         dataset_type: a key of :data:`READERS`, or None to go by the files' suffixes.
         csv: how to read CSV; unused for Parquet.
         threads: more than 1 lets Arrow's own pool help the thread that reads.
+        planned: the table as a plan has it; ``dataset_type`` must be given then.
 
     Raises:
         ConfigError: the dataset type is unknown, or nothing names the columns of a CSV file.
@@ -38,7 +45,12 @@ def open_reader(spec: str, dataset_type: str | None = None, csv: CsvOptions | No
     kind = dataset_type or guess_dataset_type(spec)
     if kind not in READERS:
         raise ConfigError(f"dataset type {kind} is not supported", f"use one of {', '.join(READERS)}")
-    return CsvReader(spec, csv, threads) if kind == "CsvDataset" else ParquetReader(spec, threads)
+    return CsvReader(spec, csv, threads, planned) if kind == "CsvDataset" else ParquetReader(spec, threads, planned)
+
+
+def dataset_type_of(reader: Reader) -> str:
+    """The key of :data:`READERS` whose class a reader has."""
+    return next(name for name, kind in READERS.items() if type(reader) is kind)
 
 
 def guess_dataset_type(spec: str) -> str:

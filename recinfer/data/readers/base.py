@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from recinfer.data.inputs import InputFile, check_unchanged, input_folders, list_inputs
+from recinfer.data.inputs import InputFile, PlannedTable, check_unchanged, input_folders, list_inputs
 from recinfer.data.quarantine import QuarantinedRow
 from recinfer.data.readers.recut import recut
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit
@@ -23,6 +23,7 @@ class Reader(ABC):
     Args:
         spec: what :func:`recinfer.data.inputs.list_inputs` takes.
         threads: 1 decodes on the calling thread alone; more lets Arrow's own pool help.
+        planned: the table as a plan has it, instead of what ``spec`` names now.
 
     Attributes:
         files: the input files, sorted.
@@ -32,10 +33,10 @@ class Reader(ABC):
 
     schema: pa.Schema
 
-    def __init__(self, spec: str, threads: int = 1) -> None:
+    def __init__(self, spec: str, threads: int = 1, planned: PlannedTable | None = None) -> None:
         self.spec = spec
-        self.files: list[InputFile] = list_inputs(spec)
-        self.folders = input_folders(spec)
+        self.files: list[InputFile] = list_inputs(spec) if planned is None else planned.files
+        self.folders = input_folders(spec) if planned is None else planned.folders
         self.threads = threads
         self._file_of = {file.path: file for file in self.files}
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recinfer.data.inputs import InputFile
+from recinfer.data.inputs import InputFile, PlannedTable
 from recinfer.data.quarantine import QuarantinedRow
 from recinfer.data.readers.base import OnBadRow, Reader
 from recinfer.data.readers.csv_block import BlockParser, Report
@@ -53,8 +53,10 @@ class CsvReader(Reader):
         InputError: a header lacks a column, or names one twice.
     """
 
-    def __init__(self, spec: str, options: CsvOptions | None = None, threads: int = 1) -> None:
-        super().__init__(spec, threads)
+    def __init__(
+        self, spec: str, options: CsvOptions | None = None, threads: int = 1, planned: PlannedTable | None = None
+    ) -> None:
+        super().__init__(spec, threads, planned)
         self.options = options or CsvOptions()
         if not self.options.with_header and not self.options.columns:
             raise ConfigError(
@@ -63,7 +65,7 @@ class CsvReader(Reader):
             )
         layouts = {file.path: self._layout(file) for file in self.files}
         self._layouts = {path: layout for path, layout in layouts.items() if layout is not None}
-        self.schema = self._find_schema()
+        self.schema = self._find_schema() if planned is None else planned.schema
 
     def units(self, target_rows: int = TARGET_ROWS, target_bytes: int = TARGET_BYTES) -> list[Unit]:
         return number_units(unit for file in self.files for unit in self._units_of(file, target_rows, target_bytes))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from recinfer.data.inputs import InputFile, filesystem_of
+from recinfer.data.inputs import InputFile, PlannedTable, filesystem_of
 from recinfer.data.readers.base import OnBadRow, Reader
 from recinfer.data.readers.plain_types import plain_batch, plain_schema
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit, group_row_groups, number_units
@@ -37,17 +37,24 @@ class Footer:
 class ParquetReader(Reader):
     """Reads Parquet files that share one schema; the order of columns may differ between files."""
 
-    def __init__(self, spec: str, threads: int = 1) -> None:
-        super().__init__(spec, threads)
+    def __init__(self, spec: str, threads: int = 1, planned: PlannedTable | None = None) -> None:
+        super().__init__(spec, threads, planned)
+        # A thousand processes that share a plan need not read the footers of all files a thousand times.
+        self._footers: dict[str, Footer] = {}
+        self.schema = self._read_footers() if planned is None else planned.schema
+
+    def _read_footers(self) -> pa.Schema:
+        """Reads all footers; returns the schema that the files share."""
         with ThreadPoolExecutor(max_workers=8) as pool:
             footers = list(pool.map(read_footer, self.files))
         self._footers = {file.path: footer for file, footer in zip(self.files, footers, strict=True)}
         # Empty files often carry null types, so the first file with rows says what the schema is.
         first = next((file for file in self.files if self._footers[file.path].rows), self.files[0])
-        self.schema = self._footers[first.path].schema
+        schema = self._footers[first.path].schema
         for file in self.files:
             if self._footers[file.path].rows:
-                check_same_schema(first.path, self.schema, file.path, self._footers[file.path].schema)
+                check_same_schema(first.path, schema, file.path, self._footers[file.path].schema)
+        return schema
 
     def units(self, target_rows: int = TARGET_ROWS, target_bytes: int = TARGET_BYTES) -> list[Unit]:
         return number_units(unit for file in self.files for unit in self._units_of(file, target_rows, target_bytes))

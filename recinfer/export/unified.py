@@ -1,0 +1,41 @@
+"""The export of kind ``aot-unified``: the whole model, lookups included, compiled ahead of time into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from recinfer.export.compile import compile_ahead
+from recinfer.export.script import CODE
+from recinfer.export.split import with_arguments
+from recinfer.export.two_parts import EXAMPLE_ROWS
+from recinfer.export.whole_steps import with_plain_steps
+from recinfer.features.base import Feature
+from recinfer.features.example import ragged_batch
+from recinfer.predict.compiled_inputs import INTERFACE, interface_of
+from recinfer.predict.compiled_scorer import COMPILED
+
+
+def write_unified(graph: fx.GraphModule, features: Sequence[Feature], folder: Path) -> None:
+    """Writes the model, its code, and what it takes.
+
+    Args:
+        graph: of the traced model over plain tables (:mod:`~recinfer.export.plain`); changed on the way.
+        features: those that the model reads.
+
+    Raises:
+        ModelError: the model does not compile.
+    """
+    with_plain_steps(graph, features)
+    whole, names = with_arguments(graph)
+    (folder / CODE).write_text(whole.code, encoding="utf-8")
+    batches = [ragged_batch(features, rows, longest=9, seed=rows) for rows in EXAMPLE_ROWS]
+    examples = [[batch[name] for name in names] for batch in batches]
+    with torch.no_grad():
+        outputs = list(whole(*examples[0]))
+    interface = interface_of(names, examples, outputs)
+    interface.save(folder / INTERFACE)
+    compile_ahead(whole, interface, examples[0], folder / COMPILED)

@@ -1,0 +1,101 @@
+"""Scores with an export of two parts: scripted lookups on the CPU, and a dense part that TensorRT runs on the GPU."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from recinfer.data.parser import Tensors
+from recinfer.errors import ModelError
+from recinfer.predict.compiled_inputs import INTERFACE, read_interface
+from recinfer.predict.compiled_scorer import SPARSE
+from recinfer.predict.export_scorer import ExportedModel, load_scripted, require
+from recinfer.predict.row_parts import filled_up, in_parts, rows_of
+from recinfer.predict.tensorrt_runtime import load_tensorrt
+
+ENGINE = "trt_model.pt2"
+SETTINGS = "trt.json"
+# What a batch is filled up with: enough for the least of every size.
+FILLING_ROWS, FILLING_STEPS = 2, 2
+
+
+class TensorRTScorer(ExportedModel):
+    """An export of kind ``trt``.
+
+    Args:
+        folder: holds ``scripted_sparse_model.pt``, ``trt_model.pt2``, ``compiled.json`` and ``pipeline.config``.
+        fingerprint: of the export.
+
+    Attributes:
+        device: that the dense part runs on.
+        prepare: registers what runs its engines.
+
+    Raises:
+        ModelError: the folder is no such export, does not load, or there is no GPU or no torch-tensorrt.
+    """
+
+    device = torch.device("cuda")
+    prepare: Callable[[], object] = staticmethod(load_tensorrt)
+
+    def _open(self, folder: Path) -> None:
+        self.prepare()
+        self._sparse = load_scripted(require(folder, SPARSE))
+        self._interface = read_interface(require(folder, INTERFACE))
+        _allow_tf32(require(folder, SETTINGS), self.device)
+        self._dense = load_program(require(folder, ENGINE))
+        self._cpu = torch.device("cpu")
+        # An engine has one context to run in.
+        self._lock = threading.Lock()
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Scores one chunk: one with more rows or steps than the engine takes in parts, one with fewer filled up."""
+        rows = rows_of(tensors, self.features)
+        most = (self._interface.most_rows or rows + FILLING_ROWS) - FILLING_ROWS
+        if rows > most:
+            return in_parts(self.run, tensors, rows, most)
+        inputs = self._interface.arrange(self._sparse(tensors, self._cpu))
+        sizes = self._interface.sizes_of(inputs)
+        if any(sizes[name] < least for name, (least, _) in self._interface.sizes.items()):
+            filled = filled_up(tensors, self.features, FILLING_ROWS, FILLING_STEPS)
+            inputs = self._interface.arrange(self._sparse(filled, self._cpu))
+            sizes = self._interface.sizes_of(inputs)
+        large = [name for name, (_, largest) in self._interface.sizes.items() if sizes[name] > largest]
+        if large and rows > 1:
+            return in_parts(self.run, tensors, rows, (rows + 1) // 2)
+        if large:
+            raise ModelError(
+                f"a row has more steps than {self.folder} takes, which is {self._interface.sizes[large[0]][1]}",
+                "export again with a larger --trt-max-seq-len",
+            )
+        return {name: scores[:rows] for name, scores in self._run_dense(inputs).items()}
+
+    def _run_dense(self, inputs: list[torch.Tensor]) -> Tensors:
+        with self._lock:
+            scores = self._dense(*(each.to(self.device) for each in inputs))
+            return dict(zip(self._interface.outputs, (each.cpu() for each in scores), strict=True))
+
+
+def load_program(path: Path) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """Loads what ``torch.export`` saved.
+
+    Raises:
+        ModelError: the file is none, or calls operators that are not here.
+    """
+    try:
+        return torch.export.load(path).module()
+    except Exception as error:
+        # Whatever its parts raise: archives, JSON, engines of another version of TensorRT.
+        said = str(error).strip().splitlines()
+        raise ModelError(f"{path} does not load: {said[0] if said else repr(error)}", "export the model again") from error
+
+
+def _allow_tf32(path: Path, device: torch.device) -> None:
+    """As at export, for what TensorRT leaves to torch."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = bool(settings["cudnn_allow_tf32"])
+        torch.backends.cuda.matmul.allow_tf32 = bool(settings["cuda_matmul_allow_tf32"])
