@@ -68,8 +68,12 @@ def variants() -> list[Variant]:
     """Every kind for the CPU as the model is written and with folded tables; INT8 where the interpreter runs it."""
     folded: dict[str, Any] = {"fold_bytes": None}
     found = []
-    for kind in (name for name, each in KINDS.items() if each.device == "cpu"):
-        found += [Variant(kind, kind), Variant(f"{kind}, folded", kind, folded)]
+    for kind, about in KINDS.items():
+        if about.device != "cpu":
+            continue
+        found.append(Variant(kind, kind))
+        if not about.whole:
+            found.append(Variant(f"{kind}, folded", kind, folded))
         if kind == PORTABLE:
             tables, layers = {"quant_emb": "INT8", "quant_ec_emb": "INT8"}, {"quant_dense": "int8"}
             found += [

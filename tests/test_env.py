@@ -15,6 +15,13 @@ def test_reads_typed_values() -> None:
     assert read_environment(variables) == Environment(quant_emb="INT8", predict_threads=3, world_size=2, rank=1)
 
 
+def test_reads_what_exports_are_compiled_for() -> None:
+    variables = {"ENABLE_TRT": "1", "TRT_MAX_BATCH_SIZE": "256", "TRT_MAX_SEQ_LEN": "50", "CUDNN_ALLOW_TF32": "0"}
+    wanted = Environment(enable_trt=True, max_export_batch_size=256, trt_max_seq_len=50, cudnn_allow_tf32=False)
+    assert read_environment(variables) == wanted
+    assert read_environment({**variables, "MAX_EXPORT_BATCH_SIZE": "64"}).max_export_batch_size == 64
+
+
 def test_empty_is_unset() -> None:
     assert read_environment({"QUANT_EMB": "", "RECINFER_PREDICT_THREADS": ""}) == Environment()
 
@@ -39,3 +46,12 @@ def test_library_threads_are_limited_unless_the_user_has_chosen(monkeypatch: pyt
     monkeypatch.delenv("MKL_NUM_THREADS")
     limit_library_threads(2)
     assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("5", "2")
+
+
+def test_what_torchrun_sets() -> None:
+    variables = {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "first", "MASTER_PORT": "29500"}
+    found = read_environment({**variables, "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"})
+    assert (found.local_rank, found.local_world_size, found.master_addr, found.master_port) == (1, 4, "first", 29500)
+    assert found.agent_store and found.restart_count == 2
+    # Without torchrun nobody has to meet.
+    assert (read_environment({}).master_addr, read_environment({}).local_world_size) == (None, 1)

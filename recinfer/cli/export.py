@@ -14,6 +14,10 @@ from recinfer.cli.run import Command
 if TYPE_CHECKING:
     from recinfer.export.report import ExportReport
 
+ACCELERATIONS = ("none", "aot", "aot-unified", "trt", "auto")
+# The flags that share the value share its type: click converts it once for each of them.
+ACCELERATION = click.Choice(ACCELERATIONS)
+
 
 @click.command(cls=Command, when_stopped="nothing is left behind")
 @pipeline_config
@@ -64,12 +68,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--accelerate",
-    type=click.Choice(["none", "aot", "aot-unified", "trt", "auto"]),
-    help="Compile the dense part ahead of time (aot), for processors like this one, or with TensorRT (trt), for GPUs "
-    "like this one; auto measures what is fastest on the processor. Default: ENABLE_TRT or ENABLE_AOT, else none.",
+    type=ACCELERATION,
+    # Names are written with "_" or "-", and help would show the former.
+    metavar=f"[{'|'.join(ACCELERATIONS)}]",
+    help="Compile the dense part (aot) or the whole model (aot-unified) ahead of time, for processors like this one, "
+    "or the dense part with TensorRT (trt), for GPUs like this one; auto measures what is fastest on the processor. "
+    "Default: ENABLE_TRT or ENABLE_AOT, else none.",
 )
-@click.option("--aot", "accelerate", flag_value="aot", help="The same as --accelerate aot.")
-@click.option("--trt", "accelerate", flag_value="trt", help="The same as --accelerate trt.")
+@click.option("--aot", "accelerate", flag_value="aot", type=ACCELERATION, help="The same as --accelerate aot.")
+@click.option("--trt", "accelerate", flag_value="trt", type=ACCELERATION, help="The same as --accelerate trt.")
 @click.option(
     "--mixed-precision",
     type=click.Choice(["none", "bf16", "fp16"], case_sensitive=False),

@@ -116,6 +116,7 @@ def predict(
                 options,
                 dataset_type=dataset_type,
                 rank=environment.rank,
+                ranks=environment.world_size,
                 began=began,
                 as_json=as_json,
                 quiet=quiet,

@@ -21,6 +21,7 @@ def run_on_ranks(
     *,
     dataset_type: str | None,
     rank: int,
+    ranks: int,
     began: float,
     as_json: bool,
     quiet: bool,
@@ -38,7 +39,7 @@ def run_on_ranks(
         output,
         options,
         dataset_type=dataset_type,
-        watch=lambda prepared: show_progress(prepared, quiet),
+        watch=lambda prepared: show_progress(prepared, quiet, ranks),
         began=began,
     )
     if summary is None:

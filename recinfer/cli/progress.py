@@ -22,7 +22,7 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def show_progress(prepared: Prepared, quiet: bool) -> Iterator[OnProgress | None]:
+def show_progress(prepared: Prepared, quiet: bool, processes: int = 1) -> Iterator[OnProgress | None]:
     """Yields what a run is to call twice a second; None with ``quiet``."""
     if quiet:
         yield None
@@ -34,21 +34,22 @@ def show_progress(prepared: Prepared, quiet: bool) -> Iterator[OnProgress | None
         def on_progress(snapshot: Snapshot) -> None:
             nonlocal started
             if not started:
-                click.echo(start_line(prepared, snapshot.total_units), err=True)
+                click.echo(start_line(prepared, snapshot.total_units, processes), err=True)
                 started = True
             show(snapshot)
 
         yield on_progress
 
 
-def start_line(prepared: Prepared, pending_units: int) -> str:
+def start_line(prepared: Prepared, pending_units: int, processes: int = 1) -> str:
     """What is being done, and how."""
     units, chunk = len(prepared.plan.units), prepared.scorer.chunking
     done = f", of which {units - pending_units:,} were done earlier" if pending_units < units else ""
+    together = f"{processes} processes, rank 0 with " if processes > 1 else ""
     steps = f" or {count(chunk.steps, 'step')}" if chunk.steps else ""
     return (
         f"scoring {count(prepared.plan.rows, 'row')} of {count(len(prepared.reader.files), 'file')} in "
-        f"{count(units, 'unit')}{done}: {count(prepared.threads, 'scorer thread')}, "
+        f"{count(units, 'unit')}{done}: {together}{count(prepared.threads, 'scorer thread')}, "
         f"chunks of {count(chunk.rows, 'row')}{steps}"
     )
 

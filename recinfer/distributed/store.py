@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from recinfer.env import Environment
 from recinfer.errors import RankError, UsageError
 
 CONNECT_SECONDS = 30.0
+GRACE_SECONDS = 10.0
 
 
 class Store(Protocol):
@@ -39,9 +41,11 @@ class Board:
     Args:
         store: what carries it.
         address: of the store, for messages.
+        served_here: whether it ends with this process.
     """
 
-    def __init__(self, store: Store, address: str = "memory") -> None:
+    def __init__(self, store: Store, address: str = "memory", served_here: bool = False) -> None:
+        self.served_here = served_here
         self._store = store
         self._address = address
 
@@ -69,7 +73,7 @@ class Board:
     def _lost(self, error: RuntimeError) -> StoreLostError:
         return StoreLostError(
             f"the processes' store at {self._address} does not answer any more: {_first_line(error)}",
-            "whoever served it (torchrun on the first machine, or rank 0) has ended: the same command goes on from here",
+            "torchrun on the first machine, or rank 0, has ended: the same command goes on from here",
         )
 
 
@@ -96,11 +100,31 @@ def open_board(environment: Environment, seconds: float = CONNECT_SECONDS) -> Bo
         )
     serve = environment.rank == 0 and not environment.agent_store
     try:
-        store = dist.TCPStore(host, port, is_master=serve, timeout=timedelta(seconds=seconds), wait_for_workers=False)
-        # A process that was started anew must not read what its predecessors have written.
-        return Board(dist.PrefixStore(f"recinfer/{environment.restart_count}", store), f"{host}:{port}")
+        store = _connect(host, port, serve, seconds)
     except (RuntimeError, ValueError) as error:
         raise _refused(f"{host}:{port}", environment.rank, serve, error) from error
+    # Processes that were started anew must not read what their predecessors have written.
+    return Board(dist.PrefixStore(f"recinfer/{environment.restart_count}", store), f"{host}:{port}", serve)
+
+
+def _connect(host: str, port: int, serve: bool, seconds: float) -> dist.TCPStore:
+    """Opens the store, in a thread: torch waits for ever where another program takes the call and says nothing."""
+    found: list[dist.TCPStore] = []
+    failed: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            patience = timedelta(seconds=seconds)
+            found.append(dist.TCPStore(host, port, is_master=serve, timeout=patience, wait_for_workers=False))
+        except (RuntimeError, ValueError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=connect, name="connect", daemon=True)
+    thread.start()
+    thread.join(seconds + GRACE_SECONDS)
+    if found:
+        return found[0]
+    raise failed[0] if failed else RuntimeError("whoever listens there is no store, and does not answer")
 
 
 def _refused(address: str, rank: int, serve: bool, error: Exception) -> RankError:

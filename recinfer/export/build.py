@@ -162,7 +162,7 @@ def _check(job: ExportJob) -> None:
         raise UsageError("a scripted model in FP16 does not run on processors", "leave --carry jit out, or use BF16")
     if kind.whole and (job.quant_dense == "int8" or "jit" in job.carry or job.tiling):
         raise UsageError(
-            f"an export of kind {job.kind} has no scripted part: INT8 layers, --carry jit and --input-tile do not go with it",
+            f"an export of kind {job.kind} has no scripted part: no INT8 layers, --carry jit, --input-tile",
             "use --accelerate aot, or leave them out",
         )
     kind.check()

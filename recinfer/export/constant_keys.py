@@ -7,7 +7,7 @@ they are in already. Keys are constants of the graph, so both can be done once.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 from torch import fx
 from torchrec import KeyedJaggedTensor
@@ -40,7 +40,7 @@ def _keys(node: Any) -> list[str] | None:
 
 def _keys_of_tensor(node: Any) -> list[str] | None:
     if isinstance(node, fx.Node) and node.target is KeyedJaggedTensor:
-        return list(node.kwargs["keys"])  # type: ignore[call-overload]
+        return list(cast("list[str]", node.kwargs["keys"]))
     return None
 
 
@@ -54,7 +54,7 @@ def _whole_split(node: Any) -> bool:
     if not isinstance(node, fx.Node) or (node.op, node.target) != ("call_method", "split"):
         return False
     keys = _keys_of_tensor(node.args[0])
-    return keys is not None and list(node.args[1]) == [len(keys)]  # type: ignore[call-overload]
+    return keys is not None and list(cast("list[int]", node.args[1])) == [len(keys)]
 
 
 def _replace_by_constant(node: fx.Node, value: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from recinfer.export.scripted_graph import ScriptedGraph
 from recinfer.export.scripted_tables import HeldTable, lookups_of, plain_tables_of
 from recinfer.export.table_names import Declared, with_names
 from recinfer.features.base import Feature
-from recinfer.features.example import example_batch
+from recinfer.features.example import batch_keys, example_batch
+from recinfer.features.side import is_user_side
 
 # Keys of a batch that belong to no feature.
 BATCH_SIZE = "batch_size"
@@ -25,7 +26,8 @@ class InputTensor:
     Attributes:
         name: its key.
         dtype: as torch names it; "" where the config does not tell.
-        shape: numbers, and names of sizes that differ from batch to batch: ``rows``, ``ids``, ``steps``.
+        shape: numbers, and names of sizes that differ from batch to batch: ``rows``, ``ids``, ``steps``, and
+            ``users`` where user-side features come once per user.
     """
 
     name: str
@@ -147,6 +149,9 @@ def input_tensors(keys: Sequence[str], features: Sequence[Feature]) -> list[Inpu
         features: of the config; keys that belong to none have no type here.
     """
     known = {tensor.name: tensor for feature in features for tensor in _tensors(feature)}
+    if BATCH_SIZE in keys:
+        mine = [key for feature in features if is_user_side(feature) for key in batch_keys(feature)]
+        known.update({key: replace(known[key], shape=_per_user(known[key].shape)) for key in mine})
     known[BATCH_SIZE] = InputTensor(BATCH_SIZE, "int64", [])
     return [known.get(key, InputTensor(key, "", [])) for key in keys or [key for key in known if key != BATCH_SIZE]]
 
@@ -156,6 +161,10 @@ def _tensors(feature: Feature) -> list[InputTensor]:
         InputTensor(key, str(tensor.dtype).removeprefix("torch."), _shape(feature, key.rpartition(".")[2], tensor))
         for key, tensor in example_batch([feature], 2).items()
     ]
+
+
+def _per_user(shape: Sequence[int | str]) -> list[int | str]:
+    return ["users" if size == "rows" else size for size in shape]
 
 
 def _shape(feature: Feature, part: str, tensor: torch.Tensor) -> list[int | str]:

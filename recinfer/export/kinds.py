@@ -111,3 +111,15 @@ def kind_name(accelerate: str | None, environment: Environment) -> str:
     if accelerate not in ACCELERATIONS:
         raise UsageError(f"accelerate={accelerate!r} is unknown", f"use one of {', '.join(ACCELERATIONS)}")
     return ACCELERATIONS[accelerate]
+
+
+def possible_kind(accelerate: str | None, environment: Environment) -> str:
+    """As :func:`kind_name`, of a kind that this machine can make.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    name = kind_name(accelerate, environment)
+    if name in KINDS:
+        KINDS[name].check()
+    return name

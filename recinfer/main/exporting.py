@@ -29,17 +29,12 @@ def export(
     carry: Sequence[str] = (),
     quant_dense: str | None = None,
     mixed_precision: str | None = None,
-    cudnn_allow_tf32: bool | None = None,
-    cuda_matmul_allow_tf32: bool | None = None,
-    max_batch_size: int | None = None,
-    trt_max_seq_len: int | None = None,
-    trt_workspace_mib: int | None = None,
-    debug_trt: bool = False,
     input_tile: int | None = None,
     input_tile_3_online: bool = False,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     edit_config_json: str | None = None,
+    **compile_flags: Any,
 ) -> ExportReport:
     """Exports a checkpoint as a folder that predicts without model code.
 
@@ -53,30 +48,25 @@ def export(
         quant_dense: ``int8`` for linear layers in INT8; by default ``QUANT_DENSE``, else ``none``.
         mixed_precision: ``BF16`` or ``FP16`` for products of dense layers, or ``none``; by default ``MIXED_PRECISION``,
             else ``export_config.mixed_precision``.
-        cudnn_allow_tf32, cuda_matmul_allow_tf32: whether a GPU may round inputs of products to TF32; by default
-            ``CUDNN_ALLOW_TF32`` and ``CUDA_MATMUL_ALLOW_TF32``, else what ``export_config`` says.
-        max_batch_size: largest batch of a compiled export; by default ``MAX_EXPORT_BATCH_SIZE``, else
-            ``TRT_MAX_BATCH_SIZE``, else 2048 with TensorRT and any otherwise.
-        trt_max_seq_len: longest sequence with TensorRT; by default ``TRT_MAX_SEQ_LEN``, else the features'
-            ``sequence_length``.
-        trt_workspace_mib: memory in MiB that TensorRT may try layers with, 0 for all; by default ``TRT_WORKSPACE_MIB``.
-        debug_trt: log what TensorRT does, and time it into ``trt_timing.json``; by default ``DEBUG_TRT``.
         accelerate: ``none`` for TorchScript alone, ``aot`` to compile the dense part ahead of time, ``trt`` for
-            TensorRT, or ``auto`` for
-            whichever is faster on the parity rows; by default what ``ENABLE_AOT`` or ``ENABLE_TRT`` says.
+            TensorRT, or ``auto`` for whichever is faster on the parity rows; by default what ``ENABLE_AOT`` or
+            ``ENABLE_TRT`` says.
         carry: what a compiled export shall carry besides, for machines where it does not run: ``jit`` (the scripted
             model), ``eager`` (the parameters).
         input_tile: 2 or 3 for an export that takes user-side features once per user, and repeats their ids or their
             embeddings; 0 for none; by default ``INPUT_TILE``.
+        compile_flags: ``max_batch_size``, ``trt_max_seq_len``, ``trt_workspace_mib``, ``debug_trt``,
+            ``cudnn_allow_tf32`` and ``cuda_matmul_allow_tf32``, as
+            :func:`~recinfer.export.compile_options.compile_options` takes them.
         input_tile_3_online: accepted with 3, and changes nothing; by default ``INPUT_TILE_3_ONLINE``.
 
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
     from recinfer.env import read_environment
-    from recinfer.export.compile_options import compile_options, first_set
+    from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob, write_export
-    from recinfer.export.kinds import KINDS, kind_name
+    from recinfer.export.kinds import possible_kind
     from recinfer.export.parity import default_bound
     from recinfer.export.precision import precision_name
     from recinfer.export.quant_dense import dense_type_name
@@ -93,22 +83,9 @@ def export(
         table_type_name(quant_ec_emb or environment.quant_ec_emb or ""),
     )
     dense = dense_type_name(quant_dense or environment.quant_dense or "")
-    kind = kind_name(accelerate, environment)
-    if kind in KINDS:
-        KINDS[kind].check()
-    export_config = config.export_config
-    precision = precision_name(mixed_precision, environment.mixed_precision, export_config.mixed_precision)
-    options = compile_options(
-        environment,
-        max_batch_size=max_batch_size,
-        trt_max_seq_len=trt_max_seq_len,
-        trt_workspace_mib=trt_workspace_mib,
-        cudnn_tf32=first_set(cudnn_allow_tf32, environment.cudnn_allow_tf32, export_config.cudnn_allow_tf32),
-        matmul_tf32=first_set(
-            cuda_matmul_allow_tf32, environment.cuda_matmul_allow_tf32, export_config.cuda_matmul_allow_tf32
-        ),
-        debug=debug_trt,
-    )
+    kind = possible_kind(accelerate, environment)
+    precision = precision_name(mixed_precision, environment.mixed_precision, config.export_config.mixed_precision)
+    options = compile_options(environment, config.export_config, **compile_flags)
     tf32 = "TF32" if kind == "trt" and options.matmul_tf32 else ""
     checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
     features, model = new_model(config)

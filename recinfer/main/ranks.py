@@ -72,11 +72,9 @@ def _warn_of_idle(prepared: Prepared, world_size: int) -> None:
     units, rows = len(prepared.plan.units), prepared.plan.rows
     if world_size > units:
         logger.warning(
-            "%d processes for %d row%s in %d unit%s: %d of them will have nothing to do",
+            "%d processes for %s in %s: %d will have nothing to do",
             world_size,
-            rows,
-            "s" if rows != 1 else "",
-            units,
-            "s" if units != 1 else "",
+            f"{rows:,} row" + "s" * (rows != 1),
+            f"{units:,} unit" + "s" * (units != 1),
             world_size - units,
         )

@@ -32,9 +32,8 @@ def counts_of(batch_size: torch.Tensor, item_side: Optional[torch.Tensor]) -> to
     counts = batch_size.reshape(-1).to(torch.int64)
     if counts.numel() == 0 or int(counts.min().item()) < 1:
         raise ValueError("batch_size must be at least 1")
-    if item_side is not None:
-        if item_side.size(0) != int(counts.sum().item()):
-            raise ValueError("batch_size is not the number of rows of the item-side features")
+    if item_side is not None and item_side.size(0) != int(counts.sum().item()):
+        raise ValueError("batch_size is not the number of rows of the item-side features")
     return counts
 
 
@@ -56,7 +55,7 @@ def tile_rows(values: torch.Tensor, counts: torch.Tensor, users: torch.Tensor) -
     if counts.numel() == users.numel():
         return values
     if counts.numel() == 1:
-        return values.expand([users.numel()] + values.shape[1:])
+        return values.expand([users.numel()] + list(values.shape[1:]))
     return values.index_select(0, users)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from recinfer.data.batch import Chunking
 from recinfer.data.commit import OutputFolder
 from recinfer.data.files import output_errors, write_json
-from recinfer.data.inputs import check_unchanged
+from recinfer.data.inputs import InputFile, check_unchanged
 from recinfer.data.layout import Layout
 from recinfer.data.plan import Plan, load_plan, planned_table
 from recinfer.data.readers import dataset_type_of, open_reader
 from recinfer.data.readers.csv_options import from_data_config
 from recinfer.data.units import Unit
-from recinfer.errors import OutputError
+from recinfer.errors import InputError, OutputError
 from recinfer.predict.assemble import OutputColumns
 from recinfer.predict.job import PredictOptions, Prepared
 from recinfer.predict.sample import first_rows
@@ -111,9 +111,16 @@ def prepare_by_plan(scorer: Scorer, card: JobCard, plan: Plan, options: PredictO
         InputError: the input cannot be seen from here, or is not what the plan saw.
     """
     csv = from_data_config(scorer.data_config) if scorer.data_config is not None else None
-    for file in _spread(planned_table(plan).files, CHECKED_FILES):
-        check_unchanged(file)
-    reader = open_reader(card.input_spec, card.dataset_type, csv, planned=planned_table(plan))
+    table = planned_table(plan)
+    try:
+        for file in _spread(table.files, CHECKED_FILES):
+            check_unchanged(file)
+        reader = open_reader(card.input_spec, card.dataset_type, csv, planned=table)
+    except InputError as error:
+        raise InputError(
+            f"this process does not see the input as rank 0 does: {error.message}",
+            "all machines must reach the same input files under the same paths",
+        ) from error
     debug = scorer.features if options.debug else ()
     columns = OutputColumns(scorer.outputs, reader.schema, options.output_columns, options.reserved_columns, debug)
     if not columns.schema.remove_metadata().equals(plan.output_schema):
@@ -144,7 +151,7 @@ def from_ranges(ranges: Sequence[Sequence[int]]) -> list[int]:
     return [index for first, count in ranges for index in range(first, first + count)]
 
 
-def _spread(files: Sequence, most: int) -> list:
+def _spread(files: Sequence[InputFile], most: int) -> list[InputFile]:
     step = max(len(files) / most, 1.0)
     return [files[int(position * step)] for position in range(min(len(files), most))]
 

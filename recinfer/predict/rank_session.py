@@ -24,6 +24,7 @@ GO_ON = "the same command, with any number of processes, goes on from here"
 # A failure is told within a minute, whoever is asked to end and however slowly.
 LAST_SECONDS = 25.0
 SUDDEN_SECONDS = 6.0
+GOODBYE_SECONDS = 5.0
 
 
 class Session:
@@ -151,6 +152,19 @@ class Session:
         if self.board.read("over") != "done":
             raise ToldByOtherRankError("the job has failed")
 
+    def say_goodbye(self) -> None:
+        """The last use of the store; where it ends with this process, the others come first."""
+        try:
+            self.board.add("goodbyes", 1)
+            if self.board.served_here:
+                until = time.monotonic() + GOODBYE_SECONDS
+                while self.board.add("goodbyes", 0) < self.roll.size and time.monotonic() < until:
+                    if self.presence.gone(self.others) == self.others:
+                        break
+                    time.sleep(0.05)
+        except StoreLostError as error:
+            logger.debug("left without a word: %s", error)
+
     def speak(self, error: RecinferError) -> RecinferError:
         """The error, for one of those that outlive rank 0; for the others, what says nothing."""
         first = self.board.add("speakers", 1) == 1
@@ -177,6 +191,7 @@ def open_session(board: Board, rank: int, size: int) -> Iterator[Session]:
             _end_this(session, error)
         finally:
             session.heart.stop()
+            session.say_goodbye()
 
 
 def _end_all(session: Session, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from recinfer.data.commit import OutputFolder
 from recinfer.data.units import Unit
+from recinfer.distributed.store import StoreLostError
 from recinfer.distributed.unit_claims import UnitClaims
 from recinfer.errors import ToldByOtherRankError
 from recinfer.predict.job import PredictOptions, PredictSummary, Prepared, Share, make_work, score, summarize
@@ -141,9 +142,15 @@ def _score_share(
         is_done=lambda position: output.is_done(pending[position]),
     )
 
+    cut_off: list[StoreLostError] = []
+
     def units() -> Iterator[Unit]:
-        for position in claims:
-            yield pending[position]
+        try:
+            for position in claims:
+                yield pending[position]
+        except StoreLostError as error:
+            # What is in hand can be finished without the store.
+            cut_off.append(error)
 
     stop = StopFlag()
     share = Share(pending, units(), lambda rows: session.board.add("bad", rows))
@@ -154,6 +161,8 @@ def _score_share(
     if pending:
         with session.ending.draining(stop.stop):
             score(prepared, work, options, stop, on_progress)
+        if cut_off:
+            raise cut_off[0]
         session.heart.beat()
     return Done(work, work.progress.seconds)
 

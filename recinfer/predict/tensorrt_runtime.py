@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,3 +41,13 @@ def load_tensorrt() -> Any:
             f"torch-tensorrt does not load: {str(error).splitlines()[0] if str(error) else repr(error)}",
             "install the TensorRT libraries that this version of torch-tensorrt wants",
         ) from error
+
+
+def load_engines(path: Path) -> torch.export.ExportedProgram:
+    """An exported program that holds engines.
+
+    Raises:
+        ModelError: torch-tensorrt is missing or does not load.
+    """
+    program: torch.export.ExportedProgram = load_tensorrt().load(str(path))
+    return program

@@ -15,7 +15,7 @@ from recinfer.predict.compiled_inputs import INTERFACE, read_interface
 from recinfer.predict.compiled_scorer import SPARSE
 from recinfer.predict.export_scorer import ExportedModel, load_scripted, require
 from recinfer.predict.row_parts import filled_up, in_parts, rows_of
-from recinfer.predict.tensorrt_runtime import load_tensorrt
+from recinfer.predict.tensorrt_runtime import load_engines
 
 ENGINE = "trt_model.pt2"
 SETTINGS = "trt.json"
@@ -32,21 +32,20 @@ class TensorRTScorer(ExportedModel):
 
     Attributes:
         device: that the dense part runs on.
-        prepare: registers what runs its engines.
+        load: reads the dense part.
 
     Raises:
         ModelError: the folder is no such export, does not load, or there is no GPU or no torch-tensorrt.
     """
 
     device = torch.device("cuda")
-    prepare: Callable[[], object] = staticmethod(load_tensorrt)
+    load: Callable[[Path], torch.export.ExportedProgram] = staticmethod(load_engines)
 
     def _open(self, folder: Path) -> None:
-        self.prepare()
         self._sparse = load_scripted(require(folder, SPARSE))
         self._interface = read_interface(require(folder, INTERFACE))
         _allow_tf32(require(folder, SETTINGS), self.device)
-        self._dense = load_program(require(folder, ENGINE))
+        self._dense = load_program(require(folder, ENGINE), self.load)
         self._cpu = torch.device("cpu")
         # An engine has one context to run in.
         self._lock = threading.Lock()
@@ -79,18 +78,24 @@ class TensorRTScorer(ExportedModel):
             return dict(zip(self._interface.outputs, (each.cpu() for each in scores), strict=True))
 
 
-def load_program(path: Path) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """Loads what ``torch.export`` saved.
+def load_program(
+    path: Path, load: Callable[[Path], torch.export.ExportedProgram]
+) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """Loads what was exported.
 
     Raises:
-        ModelError: the file is none, or calls operators that are not here.
+        ModelError: the file is no such program, or calls operators that are not here.
     """
     try:
-        return torch.export.load(path).module()
+        return load(path).module()
+    except ModelError:
+        raise
     except Exception as error:
         # Whatever its parts raise: archives, JSON, engines of another version of TensorRT.
         said = str(error).strip().splitlines()
-        raise ModelError(f"{path} does not load: {said[0] if said else repr(error)}", "export the model again") from error
+        raise ModelError(
+            f"{path} does not load: {said[0] if said else repr(error)}", "export the model again"
+        ) from error
 
 
 def _allow_tf32(path: Path, device: torch.device) -> None:

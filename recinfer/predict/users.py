@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,27 +74,25 @@ class UserRows:
 
 def first_rows(tensors: Tensors, users: Collection[str]) -> Bools:
     """Which rows differ from the one before in a user-side feature: bool [B]. The first row does."""
-    changed: Bools | None = None
+    first: Bools | None = None
     for name in sorted(users):
         values, lengths = _array(tensors, f"{name}.values"), tensors.get(f"{name}.lengths")
-        rows = len(values) if lengths is None else len(lengths)
-        if changed is None:
-            changed = np.zeros(rows, np.bool_)
-            changed[:1] = True
+        if first is None:
+            first = np.zeros(len(values) if lengths is None else len(lengths), np.bool_)
+            first[:1] = True
         if lengths is None:
-            changed[1:] |= (values[1:] != values[:-1]).any(axis=1)
+            first[1:] |= (values[1:] != values[:-1]).any(axis=1)
             continue
         counts = _array(tensors, f"{name}.lengths")
-        changed[1:] |= counts[1:] != counts[:-1]
+        first[1:] |= counts[1:] != counts[:-1]
         if f"{name}.key_lengths" in tensors:
             steps = _array(tensors, f"{name}.key_lengths")
-            _compare(changed, steps, counts)
+            _compare(first, [steps], counts)
             counts = _sums(steps, counts)
-        _compare(changed, values, counts)
-        if f"{name}.weights" in tensors:
-            _compare(changed, _array(tensors, f"{name}.weights"), counts)
-    assert changed is not None
-    return changed
+        weights = [_array(tensors, f"{name}.weights")] if f"{name}.weights" in tensors else []
+        _compare(first, [values, *weights], counts)
+    assert first is not None
+    return first
 
 
 def kept_rows(tensors: Tensors, name: str, kept: Bools) -> Tensors:
@@ -142,13 +141,29 @@ def _switches(path: Path) -> dict[str, Any]:
     return content
 
 
-def _compare(changed: Bools, values: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
-    """Marks rows whose values differ from those of the row before, among rows that have as many."""
-    entries = np.flatnonzero(np.repeat(~changed, counts))
-    before = entries - np.repeat(counts, counts)[entries]
-    differ = values[entries] != values[before]
-    entries = entries[differ if differ.ndim == 1 else differ.any(axis=1)]
-    changed[np.repeat(np.arange(len(counts)), counts)[entries]] = True
+def _compare(first: Bools, entries: Sequence[npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
+    """Marks rows whose entries differ from those of the row before; unmarked rows must have as many as that.
+
+    Args:
+        entries: arrays of all rows' entries, one row after the other.
+        counts: entries of each row, [B].
+    """
+    if len(counts) == len(entries[0]) and (counts == 1).all():
+        for each in entries:
+            first[1:] |= _differ(each[1:], each[:-1])
+        return
+    # An entry's counterpart lies as far back as its row has entries; entries of marked rows are their own.
+    before = np.arange(len(entries[0])) - np.repeat(np.where(first, 0, counts), counts)
+    for each in entries:
+        differ = np.flatnonzero(_differ(each, each[before]))
+        if len(differ):
+            first[np.searchsorted(np.cumsum(counts), differ, side="right")] = True
+
+
+def _differ(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Bools:
+    unequal: Bools = np.not_equal(left, right).reshape(len(left), math.prod(left.shape[1:]))
+    found: Bools = np.logical_or.reduce(unequal, axis=1)
+    return found
 
 
 def _sums(steps: npt.NDArray[Any], counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -16,8 +16,8 @@ from torchrec.optim.keyed import KeyedOptimizer
 from recinfer.data.files import sync_folder
 from recinfer.errors import ModelError, OutputError
 from recinfer.nn.managed_collision import settle
-from recinfer.train.checkpoint_fit import check_fit
-from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest, step_of
+from recinfer.train.checkpoint_fit import check_fit, local_parts
+from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest, newest, step_of
 from recinfer.train.checkpoint_parts import META, PARTS, discard, parts_of, read_meta
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
 from recinfer.train.collision_history import load_history, save_history
@@ -134,7 +134,8 @@ def load_training(state: TrainState, checkpoint: Path) -> Position:
         ModelError: as :func:`load`, or the optimizers are others.
     """
     load(state.module, checkpoint)
-    load_optimizer_state(checkpoint / "optimizer", state.dense, state.fused)
+    elsewhere = {name for name, value in state.module.state_dict().items() if not local_parts(value)}
+    load_optimizer_state(checkpoint / "optimizer", state.dense, state.fused, elsewhere)
     load_history(state.module, checkpoint / "zch")
     if state.averages is not None:
         _resume_averages(checkpoint / "ema", state.averages)
@@ -206,6 +207,7 @@ __all__ = [
     "latest",
     "load",
     "load_training",
+    "newest",
     "publish",
     "read_position",
     "save",

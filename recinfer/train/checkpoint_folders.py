@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from recinfer.errors import ModelError
 from recinfer.train.checkpoint_parts import discard, flaw
 
+logger = logging.getLogger(__name__)
 NAME = re.compile(r"model\.ckpt-(\d+)")
 RESULTS = "eval_results.jsonl"
 
@@ -23,26 +25,32 @@ def step_of(checkpoint: Path) -> int:
 
 def checkpoints(model_dir: str | Path) -> list[Path]:
     """The complete checkpoints of a model folder, oldest step first."""
-    folder = Path(model_dir)
-    if not folder.is_dir():
-        return []
-    named = [path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)]
-    return [path for path in sorted(named, key=step_of) if flaw(path) is None]
+    return [path for path in _named(model_dir) if flaw(path) is None]
 
 
 def latest(model_dir: str | Path) -> Path:
-    """The checkpoint of the highest step.
+    """The checkpoint of the highest step that is complete; a warning names those after it that are not.
 
     Raises:
         ModelError: there is none; says what the folder holds.
     """
-    found = checkpoints(model_dir)
-    if not found:
+    found = newest(model_dir)
+    if found is None:
         raise ModelError(
             f"no complete checkpoint in {model_dir}: {_content(Path(model_dir))}",
             "train first, or name the folder that holds model.ckpt-<step>",
         )
-    return found[-1]
+    return found
+
+
+def newest(model_dir: str | Path) -> Path | None:
+    """As :func:`latest`, but None where there is none."""
+    for path in reversed(_named(model_dir)):
+        reason = flaw(path)
+        if reason is None:
+            return path
+        logger.warning("%s is incomplete, and passed over: %s", path, reason)
+    return None
 
 
 def best(model_dir: str | Path, metric: str, larger_is_better: bool = True) -> Path:
@@ -79,6 +87,14 @@ def find_checkpoint(path: str | Path) -> Path:
             raise ModelError(f"the checkpoint {folder} is incomplete: {reason}", "copy it again, or use an earlier one")
         return folder
     return latest(folder)
+
+
+def _named(model_dir: str | Path) -> list[Path]:
+    """What is called like a checkpoint, complete or not, oldest step first."""
+    folder = Path(model_dir)
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)), key=step_of)
 
 
 def record_results(model_dir: str | Path, step: int, metrics: dict[str, float]) -> None:

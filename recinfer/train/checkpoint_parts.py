@@ -32,9 +32,10 @@ def flaw(checkpoint: Path) -> str | None:
         meta = read_meta(checkpoint)
     except ModelError as error:
         return error.message
-    listed = meta.get(PARTS)
-    names = {"model", *parts_of(checkpoint), *(listed if isinstance(listed, list) else ())}
-    for name in sorted(names):
+    listed = meta.get(PARTS, [])
+    if not isinstance(listed, list) or any(name not in (*TENSORS, PLAN) for name in listed):
+        return f"{checkpoint / META} lists parts that no checkpoint has"
+    for name in sorted({"model", *parts_of(checkpoint), *listed}):
         reason = _plan_flaw(checkpoint / PLAN) if name == PLAN else tensors_flaw(checkpoint / name)
         if reason is not None:
             return reason

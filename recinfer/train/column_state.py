@@ -14,7 +14,7 @@ import torch
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
 from recinfer.errors import ModelError
-from recinfer.train.checkpoint_fit import live_shape
+from recinfer.train.checkpoint_fit import live_shape, local_parts
 from recinfer.train.checkpoint_storage import read_all, read_index
 
 
@@ -70,12 +70,8 @@ def _layout(weight: Any) -> tuple[int, list[int]]:
 def _fill(target: Any, whole: torch.Tensor) -> None:
     """Copies what this rank holds of a tensor."""
     with torch.no_grad():
-        if not hasattr(target, "local_shards"):
-            target.copy_(whole)
-            return
-        for shard in target.local_shards():
-            start = shard.metadata.shard_offsets[0]
-            shard.tensor.copy_(whole[start : start + shard.tensor.shape[0]])
+        for (start,), part in local_parts(target):
+            part.copy_(whole[start : start + len(part)])
 
 
 def _size(stored: Any) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ import torch
 
 from recinfer.errors import StageError
 from recinfer.train.batches import Batch, BatchSource
-from recinfer.train.checkpoint import Position, checkpoints, delete_old, load_training, save
+from recinfer.train.checkpoint import Position, delete_old, load_training, newest, save
 from recinfer.train.checkpoint_folders import record_results
 from recinfer.train.evaluator import evaluate, write_results
 from recinfer.train.learner import Learner
@@ -87,19 +87,19 @@ class Loop:
     def _start(self) -> Path | None:
         fingerprint = config_fingerprint(self.config)
         self.position = Position(config_fingerprint=fingerprint, seed=self.source.seed)
-        found = checkpoints(self.folder)
-        if found:
-            old = load_training(self.learner.state, found[-1])
+        found = newest(self.folder)
+        if found is not None:
+            old = load_training(self.learner.state, found)
             if old.config_fingerprint not in ("", fingerprint):
-                logger.warning("going on from %s, which was trained with another config", found[-1])
+                logger.warning("going on from %s, which was trained with another config", found)
             if old.seed != self.source.seed:
                 logger.warning("going on with seed %d, it was %d so far", self.source.seed, old.seed)
             self.position = replace(old, config_fingerprint=fingerprint, seed=self.source.seed)
             if self.learner.scaler is not None and old.grad_scaler:
                 self.learner.scaler.load_state_dict(old.grad_scaler)
-            self.saved = found[-1]
-            logger.info("going on from %s: step %d, epoch %d", found[-1], old.step, old.epoch)
-            return found[-1]
+            self.saved = found
+            logger.info("going on from %s: step %d, epoch %d", found, old.step, old.epoch)
+            return found
         train_config = self.config.train_config
         if train_config.fine_tune_checkpoint:
             renamed = train_config.fine_tune_ckpt_param_map

@@ -47,12 +47,22 @@ def fused_state(fused: KeyedOptimizer | None) -> dict[str, Any]:
     }
 
 
-def load_optimizer_state(folder: Path, dense: Sequence[DenseOptimizer], fused: KeyedOptimizer | None) -> None:
+def load_optimizer_state(
+    folder: Path,
+    dense: Sequence[DenseOptimizer],
+    fused: KeyedOptimizer | None,
+    elsewhere: Collection[str] = (),
+) -> None:
     """Restores what :func:`optimizer_state` gave, on any number of ranks.
 
     A dense parameter without stored state starts without; one that never had a gradient has none. A table that
     learned by the dense optimizer there (data-parallel in its plan) and by its kernel here, or the other way round,
     starts its state anew, and a warning says so.
+
+    Args:
+        folder: of the optimizer state, beside the model's.
+        dense, fused: as for :func:`optimizer_state`.
+        elsewhere: parameters of which this rank holds nothing.
 
     Raises:
         ModelError: the checkpoint was written by other optimizers.
@@ -62,9 +72,14 @@ def load_optimizer_state(folder: Path, dense: Sequence[DenseOptimizer], fused: K
     index = read_index(folder)
     tables = fused_state(fused)
     in_kernels = fused.state_dict()["state"] if fused is not None else {}
-    of_dense = {name: (optimizer, parameter) for optimizer in dense for name, parameter in optimizer.parameters.items()}
+    of_dense = {
+        name: (optimizer, parameter)
+        for optimizer in dense
+        for name, parameter in optimizer.parameters.items()
+        if name not in elsewhere
+    }
     found, moved, left = _sorted_keys(index, of_dense, in_kernels)
-    left = [key for key in left if key not in tables]
+    left = [key for key in left if key not in tables and not split_key(key, elsewhere)[0]]
     absent = [
         key for key in tables if key not in index.state_dict_metadata and split_key(key, in_kernels)[0] not in moved
     ]

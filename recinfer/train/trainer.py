@@ -69,7 +69,7 @@ def train(
         raise InputError("the training input has no rows, or fewer than a batch with drop_remainder")
     folder = _model_folder(model_dir or config.model_dir)
     with process_group(environment or Environment()) as group:
-        _allow_tf32(config.train_config, target)
+        _allow_tf32(config.train_config, target, environment or Environment())
         learner = Learner(model, config.train_config, settings, group, target, pareto=pareto)
         return Loop(config, learner, train_source, eval_source, folder, on_step).run()
 
@@ -87,10 +87,12 @@ def _model_folder(path: str | Path) -> Path:
         raise OutputError(f"model_dir {folder} cannot be written: {error}", "choose another model_dir") from error
 
 
-def _allow_tf32(config: Any, device: torch.device) -> None:
+def _allow_tf32(config: Any, device: torch.device, environment: Environment) -> None:
+    """As the environment says, else the config."""
     if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = config.cudnn_allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = config.cuda_matmul_allow_tf32
+        cudnn, matmul = environment.cudnn_allow_tf32, environment.cuda_matmul_allow_tf32
+        torch.backends.cudnn.allow_tf32 = config.cudnn_allow_tf32 if cudnn is None else cudnn
+        torch.backends.cuda.matmul.allow_tf32 = config.cuda_matmul_allow_tf32 if matmul is None else matmul
 
 
 __all__ = ["StepResult", "TrainReport", "train"]

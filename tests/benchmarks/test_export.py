@@ -58,6 +58,10 @@ def test_every_kind_is_measured_folded_and_not() -> None:
     assert {variant.kind for variant in found.values()} == {
         name for name, kind in KINDS.items() if kind.device == "cpu"
     }
+    # Nothing is folded where all of a model is compiled.
+    assert {name for name, kind in KINDS.items() if not kind.whole and kind.device == "cpu"} == {
+        name.removesuffix(", folded") for name in found if name.endswith(", folded")
+    }
     for kind in ("torchscript", "aot"):
         assert found[kind].job == {"fold_bytes": 0, "kind": kind, "parity_bound": BOUNDS["FP32"]}
         assert "fold_bytes" not in found[f"{kind}, folded"].job

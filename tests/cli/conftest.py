@@ -20,7 +20,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables that commands read or set are as in a fresh shell, and are put back afterwards."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    for name in ("RECINFER_PREDICT_THREADS", "QUANT_EMB", "QUANT_EC_EMB", "QUANT_DENSE", "ENABLE_AOT"):
+    for name in ("RECINFER_PREDICT_THREADS", "QUANT_EMB", "QUANT_EC_EMB", "QUANT_DENSE", "ENABLE_AOT", "INPUT_TILE"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -15,6 +15,7 @@ from recinfer import load_scorer
 from recinfer.config.load import load_pipeline_config
 from recinfer.errors import ParityError, UsageError
 from recinfer.export.aot import write_aot
+from recinfer.export.compile_options import CompileOptions
 from recinfer.export.fold import fold_tables
 from recinfer.export.mixed_precision import (
     MixedFoldedLinear,
@@ -30,6 +31,7 @@ from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.features.example import ragged_batch
 from recinfer.nn.folded import FoldedLinear
+from recinfer.predict.compiled_inputs import read_interface
 from tests.synthetic import make_table, model_of, write_export_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.config"))
@@ -144,11 +146,17 @@ def export(folder: Path, **changes: Any) -> Path:
 
 def test_scripted_and_compiled_exports_hold_it(tmp_path: Path) -> None:
     plain = probs(write_export_of("multi_tower_din", tmp_path / "plain"))
-    scripted, compiled = (probs(export(tmp_path / kind, kind=kind)) for kind in ("torchscript", "aot"))
+    # Compiled for batches of 50, so that 200 rows are scored in parts.
+    options = CompileOptions(most_rows=50)
+    scripted, compiled = (
+        probs(export(tmp_path / kind, kind=kind, compile_options=options)) for kind in ("torchscript", "aot")
+    )
     assert 0 < np.abs(scripted - plain).max() <= 5e-2
     # Both round alike; where rounding falls otherwise, by a step of BF16 at most.
     assert np.abs(scripted - compiled).max() <= 4e-3 < np.abs(scripted - plain).max() * 10
     assert json.loads((tmp_path / "aot" / "recinfer.json").read_text())["types"]["mixed_precision"] == "BF16"
+    interface = read_interface(tmp_path / "aot" / "compiled.json")
+    assert interface.most_rows == 50 and set(interface.sizes.values()) == {(0, 50), (0, 51)}
 
 
 def test_it_is_held_to_its_bound(tmp_path: Path) -> None:

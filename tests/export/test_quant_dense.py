@@ -13,6 +13,7 @@ from torch import nn
 from recinfer import load_scorer
 from recinfer.errors import ModelError, ParityError, UsageError
 from recinfer.export.quant_dense import dense_type_name, quantized
+from recinfer.predict.model_scorer import ModelScorer
 from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 WIDE = 'multi_tower { towers { input: "deep" mlp { hidden_units: [128, 64] } } final { hidden_units: 64 } }'
@@ -56,6 +57,19 @@ def test_an_export_in_int8_stays_near_the_model_and_is_told(tmp_path: Path, fold
     layers = json.loads((folder / "recinfer.json").read_text())["quantized_layers"]
     # The last layer is a single column: too small to gain.
     assert len(layers) == 3 and all("output_mlp" not in name for name in layers)
+
+
+def test_a_row_scores_nearly_the_same_whatever_is_scored_with_it(tmp_path: Path) -> None:
+    """Inputs are scaled by the range of their chunk: docs/export.md says so, and the parity bound covers it."""
+    table = make_table(60, 9)
+    config = config_of(WIDE, groups=["deep"])
+    model = ModelScorer(*model_of(config), "eager", config.data_config)
+    scorer = load_scorer(export(tmp_path / "int8", quant_dense="int8"))
+    alone = np.array([scorer.score(table.slice(row, 1))["probs"][0].as_py() for row in range(60)])
+    together, wanted = (np.array(each.score(table)["probs"], np.float64) for each in (scorer, model))
+    assert 0 < np.abs(alone - together).max() < 0.3
+    assert np.abs(alone - wanted).max() < 0.3
+    np.testing.assert_array_equal(together, np.array(scorer.score(table)["probs"], np.float64))
 
 
 def test_an_export_that_strays_too_far_is_refused(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def test_error_auc_size_and_speed_of_every_type(tmp_path: Path, table_type: str,
     report, eager = export(folder, quant_emb=table_type, quant_dense=dense)
     manifest = json.loads((folder / "recinfer.json").read_text(encoding="utf-8"))
     assert json.loads(json.dumps(report.to_json())).items() <= manifest.items()
-    assert manifest["types"] == {"quant_emb": table_type, "quant_ec_emb": "FP32", "quant_dense": dense}
+    types = {"quant_emb": table_type, "quant_ec_emb": "FP32", "quant_dense": dense, "mixed_precision": "none"}
+    assert manifest["types"] == types
     first, second = probs(eager), probs(load_scorer(folder))
     found = manifest["parity"]["differences"]["probs"]
     assert found["largest"] == pytest.approx(np.abs(first - second).max(), abs=1e-7)

@@ -27,6 +27,7 @@ from recinfer.predict import tensorrt_runtime
 from recinfer.predict.compiled_inputs import CompiledInput, Interface, read_interface
 from recinfer.predict.model_scorer import ModelScorer
 from recinfer.predict.open_export import open_export
+from recinfer.predict.tensorrt_scorer import TensorRTScorer
 from tests.export.tensorrt_stand_in import StandIn, StandInScorer
 from tests.synthetic import STEPS, config_of, make_table, model_of, write_export_of
 
@@ -131,6 +132,14 @@ def test_a_damaged_engine_is_refused(exported: Path, tmp_path: Path) -> None:
         StandInScorer(tmp_path, "")
 
 
+def test_a_folder_without_a_manifest_needs_tensorrt_all_the_same(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt_runtime.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="torch-tensorrt is not installed"):
+        TensorRTScorer(exported, "")
+
+
 def test_a_row_that_is_too_long_is_an_error(exported: Path) -> None:
     scorer = StandInScorer(exported, "")
     longest = ROWS * STEPS + 1
@@ -190,13 +199,20 @@ def test_flags_and_the_environment_name_the_kind() -> None:
         kind_name(None, Environment(enable_trt=True, enable_aot=1))
 
 
-def test_options_come_from_flags_then_the_environment() -> None:
-    given = Environment(max_export_batch_size=512, trt_max_seq_len=70, trt_workspace_mib=256, debug_trt=True)
-    assert compile_options(given) == CompileOptions(512, 70, 256, debug=True)
-    asked = compile_options(given, max_batch_size=64, trt_max_seq_len=9, trt_workspace_mib=0)
-    assert asked == CompileOptions(64, 9, 0, debug=True)
+def test_options_come_from_flags_then_the_environment_then_the_config() -> None:
+    config = config_of("deepfm").export_config
+    assert compile_options(Environment(), config) == CompileOptions()
+    given = Environment(
+        max_export_batch_size=512, trt_max_seq_len=70, trt_workspace_mib=256, debug_trt=True, cudnn_allow_tf32=False
+    )
+    assert compile_options(given, config) == CompileOptions(512, 70, 256, cudnn_tf32=False, debug=True)
+    flags = {"max_batch_size": 64, "trt_max_seq_len": 9, "trt_workspace_mib": 0, "cudnn_allow_tf32": True}
+    assert compile_options(given, config, **flags) == CompileOptions(64, 9, 0, debug=True)
+    config.cuda_matmul_allow_tf32 = True
+    assert compile_options(Environment(), config).matmul_tf32
+    assert not compile_options(Environment(cuda_matmul_allow_tf32=False), config).matmul_tf32
     with pytest.raises(UsageError, match="cannot be 4 rows"):
-        compile_options(Environment(), max_batch_size=4)
+        compile_options(Environment(), config, max_batch_size=4)
 
 
 def test_sequences_are_as_long_as_the_features_say() -> None:

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import torch
+from torch import fx
+from torchrec import KeyedJaggedTensor
 
-from recinfer import load_scorer
-from recinfer.config.load import load_pipeline_config
-from recinfer.errors import ModelError, UsageError
+from recinfer.config.load import load_pipeline_config, parse_pipeline_config
+from recinfer.errors import UsageError
+from recinfer.export.contents import input_tensors
 from recinfer.export.fold import fold_tables
 from recinfer.export.quantize import with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.export.tile import Tiling, tiling_of
 from recinfer.export.tile_lookups import with_lookups_once
-from recinfer.features import build_features
+from recinfer.export.two_parts import write_lookups
 from recinfer.features.base import Feature
 from recinfer.features.example import ragged_batch
-from recinfer.features.side import is_user_side, user_side_names
-from recinfer.predict.export_scorer import ExportScorer
-from recinfer.predict.model_scorer import ModelScorer
-from recinfer.predict.users import first_rows
-from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
+from recinfer.features.side import user_side_names
+from tests.sided import SIDED
+from tests.synthetic import MODELS, SPARSE, config_of, model_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.config"))
 CPU = torch.device("cpu")
-USERS = {"user_id", "age", "profile", "tags", "recency"}
-
-
-def sided(match: re.Match[str]) -> str:
-    name = match[1]
-    return f'feature_name: "{name}" expression: "{"user" if name in USERS else "item"}:{name}"'
-
-
-SIDED = re.sub(r'feature_name: "(\w+)"', sided, FEATURES)
-HISTORY = {f"history__{name}" for name in ("movie_id", "genres", "rating", "mood")}
 
 
 def repeated(batch: dict[str, torch.Tensor], names: frozenset[str], counts: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -74,8 +60,8 @@ def row_of(parts: dict[str, torch.Tensor], name: str, row: int) -> dict[str, tor
     return found
 
 
-def tiled_graph(config: Any, at: int, budget: int = 0) -> tuple[torch.nn.Module, list[Feature], Tiling, Any]:
-    """The eager model with its inference tables, its features, how they are tiled, and the scripted tiled model."""
+def traced(config: Any, at: int, budget: int = 0) -> tuple[torch.nn.Module, list[Feature], Tiling, fx.GraphModule]:
+    """The eager model with its inference tables, its features, how they are tiled, and the tiled model."""
     model, features = model_of(config)
     how = tiling_of(at, False, features)
     assert how is not None
@@ -84,6 +70,12 @@ def tiled_graph(config: Any, at: int, budget: int = 0) -> tuple[torch.nn.Module,
     graph = trace(with_inference_tables(source, torch.float, torch.float), features, how)
     example = {**ragged_batch(features, 9, longest=5, seed=1), "batch_size": torch.ones(9, dtype=torch.int64)}
     fold_tables(graph, model, example, budget)
+    return whole, features, how, graph
+
+
+def scripted(config: Any, at: int, budget: int = 0) -> tuple[torch.nn.Module, list[Feature], Tiling, Any]:
+    """As :func:`traced`, scripted."""
+    whole, features, how, graph = traced(config, at, budget)
     return whole, features, how, script(graph)
 
 
@@ -108,189 +100,130 @@ def check(whole: torch.nn.Module, features: list[Feature], how: Tiling, tiled: A
 @pytest.mark.parametrize("at", [2, 3])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_each_model(path: Path, at: int) -> None:
-    check(*tiled_graph(load_pipeline_config(path), at, budget=1 << 20))
+    check(*scripted(load_pipeline_config(path), at, budget=1 << 20))
 
 
 @pytest.mark.parametrize("at", [2, 3])
 @pytest.mark.parametrize("model", MODELS)
 def test_all_kinds_of_features(model: str, at: int) -> None:
-    check(*tiled_graph(config_of(model, features=SIDED), at))
+    check(*scripted(config_of(model, features=SIDED), at))
 
 
-def table_of_users(seed: int, users: int, most: int) -> pa.Table:
-    """Rows in which each user's stand together, 1 to ``most`` of them, with items of their own."""
-    rng = np.random.default_rng(seed)
-    rows = np.repeat(np.arange(users), rng.integers(1, most + 1, users))
-    items, of_users = make_table(len(rows), seed), make_table(users, seed + 100).take(rows)
-    for name in USERS | HISTORY:
-        items = items.set_column(items.column_names.index(name), name, of_users[name])
-    return items
-
-
-TABLES = {
-    "every row another user": make_table(300, 1),
-    "runs of users": table_of_users(2, 60, 9),
-    "one user": table_of_users(3, 1, 40).slice(0, 25),
-    "only nulls": make_table(20, 3, nulls=1.0),
-    "one row": make_table(1, 5, nulls=0.0),
-    "no rows": make_table(0, 7),
+# A table of both sides, zero-collision tables of both, steps of both sides in one group, and no weights.
+MIXED = """
+data_config { fg_mode: FG_NONE }
+feature_configs {
+  id_feature { feature_name: "a" expression: "user:a" embedding_dim: 8 num_buckets: 9 embedding_name: "t" }
 }
+feature_configs {
+  id_feature { feature_name: "b" expression: "item:b" embedding_dim: 8 num_buckets: 9 embedding_name: "t" }
+}
+feature_configs { id_feature { feature_name: "c" expression: "user:c" embedding_dim: 8 num_buckets: 7 } }
+feature_configs { raw_feature { feature_name: "d" expression: "user:d" value_dim: 2 } }
+feature_configs {
+  id_feature { feature_name: "z" expression: "user:z" embedding_dim: 4 zch { zch_size: 6 eviction_interval: 1 lru {} } }
+}
+feature_configs {
+  id_feature { feature_name: "y" expression: "item:y" embedding_dim: 4 zch { zch_size: 5 eviction_interval: 1 lfu {} } }
+}
+feature_configs {
+  sequence_id_feature {
+    feature_name: "s" expression: "user:s" embedding_dim: 8 num_buckets: 9 embedding_name: "t" value_dim: 0
+  }
+}
+feature_configs {
+  sequence_id_feature { feature_name: "r" expression: "item:r" embedding_dim: 4 num_buckets: 5 }
+}
+feature_configs {
+  sequence_id_feature {
+    feature_name: "q" expression: "user:q" embedding_dim: 4 zch { zch_size: 6 eviction_interval: 1 lru {} }
+  }
+}
+feature_configs { sequence_raw_feature { feature_name: "p" expression: "user:p" value_dim: 2 } }
+model_config {
+  feature_groups { group_name: "deep" group_type: DEEP %s }
+  feature_groups { group_name: "seq" group_type: SEQUENCE %s }
+  feature_groups { group_name: "own" group_type: SEQUENCE %s }
+  multi_tower_din {
+    towers { input: "deep" mlp { hidden_units: 8 } }
+    din_towers { input: "seq" attn_mlp { hidden_units: [8] } }
+    din_towers { input: "own" attn_mlp { hidden_units: [8] } }
+    final { hidden_units: 8 }
+  }
+  losses { binary_cross_entropy {} } num_class: 1
+}
+"""
 
 
-def gap(left: pa.Table, right: pa.Table) -> float:
-    assert left.schema == right.schema and left.num_rows == right.num_rows
-    gaps = [np.abs(np.array(left[name]) - np.array(right[name])) for name in left.column_names]
-    return max((float(each.max()) for each in gaps if each.size), default=0.0)
+def named(names: str) -> str:
+    return " ".join(f'feature_names: "{name}"' for name in names)
 
 
-def check_scores(folder: Path) -> None:
-    config = config_of("multi_tower_din", features=SIDED)
-    eager, scorer = ModelScorer(*model_of(config), "eager", config.data_config), load_scorer(folder)
-    for name, table in TABLES.items():
-        assert gap(eager.score(table), scorer.score(table)) <= 1e-5, name
-
-
-@pytest.fixture(scope="module", params=[2, 3])
-def tiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_to(tmp_path_factory.mktemp("tiled") / "export", request.param)
-
-
-def export_to(folder: Path, at: int, **changes: Any) -> Path:
-    config = config_of("multi_tower_din", features=SIDED)
-    features = model_of(config)[1]
-    return write_export_of("multi_tower_din", folder, config=config, tiling=tiling_of(at, False, features), **changes)
-
-
-def test_offline_scores_equal_the_model_s(tiled: Path) -> None:
-    check_scores(tiled)
-
-
-def test_offline_scores_of_an_export_that_takes_one_user_per_call(tiled: Path, tmp_path: Path) -> None:
-    """As exports of the reference do: they have no manifest, and do not say that they take several."""
-    folder = tmp_path / "export"
-    folder.mkdir()
-    for name in ("scripted_model.pt", "pipeline.config"):
-        (folder / name).symlink_to(tiled / name)
-    switches = json.loads((tiled / "model_acc.json").read_text())
-    assert switches.pop("INPUT_TILE_MANY_USERS") == "1"
-    (folder / "model_acc.json").write_text(json.dumps(switches))
-    check_scores(folder)
+@pytest.mark.parametrize("budget", [0, 1 << 20])
+@pytest.mark.parametrize("at", [2, 3])
+def test_tables_and_sequences_of_both_sides(at: int, budget: int) -> None:
+    config = parse_pipeline_config(MIXED % (named("abcdzy"), named("bcdsrqp"), named("asp")))
+    check(*scripted(config, at, budget))
 
 
 @pytest.mark.parametrize("at", [2, 3])
-def test_compiled_scores_equal_the_model_s(tmp_path: Path, at: int) -> None:
-    check_scores(export_to(tmp_path / "export", at, kind="aot"))
+def test_both_parts_of_a_split_model(tmp_path: Path, at: int) -> None:
+    """What an export of kind ``aot`` compiles, before it does."""
+    whole, features, how, graph = traced(config_of("multi_tower_din", features=SIDED), at)
+    two = write_lookups(graph, features, tmp_path)
+    lookups = torch.jit.load(tmp_path / "scripted_sparse_model.pt")
+
+    def tiled(batch: dict[str, torch.Tensor], device: torch.device) -> Any:
+        return two.parts.dense(*two.interface.arrange(lookups(batch, device)))
+
+    check(whole, features, how, tiled)
+    assert "tiling" not in two.parts.dense.code
 
 
-def test_the_folder_says_so(tiled: Path) -> None:
-    said = json.loads((tiled / "recinfer.json").read_text())["input_tile"]
-    assert said["features"] == sorted(USERS | HISTORY)
-    assert json.loads((tiled / "model_acc.json").read_text())["INPUT_TILE"] == str(said["at"])
+def test_inspect_tells_which_inputs_come_once_per_user() -> None:
+    features = model_of(config_of("multi_tower_din", features=SIDED))[1]
+    keys = ["user_id.lengths", "movie_id.lengths", "profile.values", "batch_size"]
+    shapes = {each.name: each.shape for each in input_tensors(keys, features)}
+    assert shapes == {
+        "user_id.lengths": ["users"],
+        "movie_id.lengths": ["rows"],
+        "profile.values": ["users", 3],
+        "batch_size": [],
+    }
+    assert input_tensors(["user_id.lengths"], features)[0].shape == ["rows"]
 
 
-@pytest.mark.parametrize("feature", ["user_id", "movie_id", "history__movie_id"])
-def test_an_id_outside_its_table_is_an_error(tiled: Path, feature: str) -> None:
-    scorer = load_scorer(tiled)
-    tensors = scorer.parser(make_table(4, 1, nulls=0.0))
-    tensors[f"{feature}.values"][0] = 10**6
-    with pytest.raises(RuntimeError, match=r"Expected idx|num_rows"), torch.inference_mode():
-        scorer.run(tensors)
+class LookupCounter(fx.Interpreter):
+    """Runs a graph and counts the ids that go to lookups."""
+
+    ids = 0
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Runs one node."""
+        value = super().run_node(n)
+        if isinstance(value, KeyedJaggedTensor) and n.target is KeyedJaggedTensor:
+            self.ids += value.values().numel()
+        return value
 
 
-@pytest.mark.parametrize(
-    ("size", "says"),
-    [
-        (torch.tensor(4), "not the number of rows"),
-        (torch.tensor([2, 3]), "one row per user"),
-        (torch.tensor([5, 0]), "at least 1"),
-        (torch.tensor([], dtype=torch.int64), "at least 1"),
-    ],
-)
-def test_a_wrong_batch_size_is_an_error(tiled: Path, size: torch.Tensor, says: str) -> None:
-    scorer = load_scorer(tiled)
-    assert isinstance(scorer, ExportScorer)
-    items, users = (scorer.parser(make_table(rows, 1, nulls=0.0)) for rows in (5, 1))
-    batch = {key: (users if key.rpartition(".")[0] in USERS | HISTORY else items)[key] for key in items}
-    with torch.inference_mode():
-        good = scorer._model({**batch, "batch_size": torch.tensor(5)}, CPU)
-        assert good["probs"].shape == (5,)
-        with pytest.raises(RuntimeError, match=says):
-            scorer._model({**batch, "batch_size": size}, CPU)
-
-
-def test_lookups_once_see_each_user_once() -> None:
-    """What is looked up for one user with many rows is as much as for one row."""
+@pytest.mark.parametrize("at", [2, 3])
+def test_how_many_ids_are_looked_up(at: int) -> None:
+    """With 3, those of one user as often as they come, however many rows there are."""
     config = config_of("multi_tower_din", features=SIDED)
     model, features = model_of(config)
-    how = tiling_of(3, False, features)
+    how = tiling_of(at, False, features)
     assert how is not None
-    tables = with_inference_tables(with_lookups_once(model, how.users), torch.float, torch.float)
-    graph = trace(tables, features, how)
-    looked_up: list[int] = []
-    for module in graph.modules():
-        if type(module).__name__.startswith("IntNBit"):
-            module.register_forward_pre_hook(
-                lambda _, args, kwargs: looked_up.append(int((args or tuple(kwargs.values()))[0].numel())),
-                with_kwargs=True,
-            )
-    assert "history__movie_id" in how.users
-    counts: list[int] = []
-    for rows in (1, 50):
-        looked_up.clear()
-        items, users = ragged_batch(features, rows, longest=0), ragged_batch(features, 1, longest=30, seed=3)
-        batch = {key: (users if key.rpartition(".")[0] in how.users else items)[key] for key in items}
-        with torch.inference_mode():
-            graph({**batch, "batch_size": torch.tensor(rows)}, CPU)
-        own = sum(batch[f"{f.name}.values"].numel() for f in features if f.is_sparse and f.name not in how.users)
-        counts.append(sum(looked_up) - own)
-    assert counts[0] == counts[1] > 30
-
-
-def test_users_are_rows_in_a_row_that_agree() -> None:
-    config = config_of("multi_tower_din", features=SIDED)
-    scorer = ModelScorer(*model_of(config), "eager", config.data_config)
-    for table in TABLES.values():
-        names = sorted(USERS | HISTORY)
-        values = [repr(row) for row in table.select(names).to_pylist()]
-        parsed = first_rows(scorer.parser(table), names)
-        told = [place == 0 or value != values[place - 1] for place, value in enumerate(values)]
-        # Rows that differ may parse alike, such as an empty list and a null; rows that agree always do.
-        assert all(t or not p for t, p in zip(told, parsed.tolist(), strict=True))
-    runs = first_rows(scorer.parser(TABLES["runs of users"]), names)
-    assert runs.sum() <= 60 < len(runs)
-    assert first_rows(scorer.parser(TABLES["every row another user"]), names).all()
-
-
-def side_of(text: str) -> bool:
-    config = config_of("deepfm", features=f"data_config {{ fg_mode: FG_NONE }} feature_configs {{ {text} }}")
-    return is_user_side(build_features(config)[0])
-
-
-@pytest.mark.parametrize(
-    ("text", "user"),
-    [
-        ('id_feature { feature_name: "a" expression: "user:a" embedding_dim: 8 num_buckets: 9 }', True),
-        ('id_feature { feature_name: "a" expression: "item:a" embedding_dim: 8 num_buckets: 9 }', False),
-        ('id_feature { feature_name: "a" expression: "context:a" embedding_dim: 8 num_buckets: 9 }', False),
-        ('id_feature { feature_name: "a" embedding_dim: 8 num_buckets: 9 }', False),
-        ('id_feature { feature_name: "a" expression: "user" embedding_dim: 8 num_buckets: 9 }', False),
-        ('combo_feature { feature_name: "a" expression: "user:a" expression: "user:b" embedding_dim: 8 }', True),
-        ('combo_feature { feature_name: "a" expression: "user:a" expression: "item:b" embedding_dim: 8 }', False),
-        ('lookup_feature { feature_name: "a" map: "user:a" key: "item:b" embedding_dim: 8 }', False),
-        ('expr_feature { feature_name: "a" expression: "b*2" variables: "user:b" }', True),
-        ('sequence_id_feature { feature_name: "a" expression: "user:a" embedding_dim: 8 num_buckets: 9 }', True),
-    ],
-)
-def test_which_side_a_feature_is_on(text: str, user: bool) -> None:
-    assert side_of(text) is user
-
-
-@pytest.mark.parametrize(("key", "user"), [("", True), ("user:history", True), ("item:fans", False)])
-def test_members_of_a_sequence_are_the_user_s_unless_said_otherwise(key: str, user: bool) -> None:
-    member = 'features { id_feature { feature_name: "a" expression: "item:a" embedding_dim: 8 num_buckets: 9 } }'
-    assert (
-        side_of(f'sequence_feature {{ sequence_name: "s" sequence_length: 5 sequence_pk: "{key}" {member} }}') is user
-    )
+    source = with_lookups_once(model, how.users) if at == 3 else model
+    graph = trace(with_inference_tables(source, torch.float, torch.float), features, how)
+    items, users = ragged_batch(features, 50), ragged_batch(features, 1, longest=30, seed=3)
+    batch = {key: (users if key.rpartition(".")[0] in how.users else items)[key] for key in items}
+    counter = LookupCounter(graph)
+    with torch.inference_mode():
+        counter.run({**batch, "batch_size": torch.tensor(50)}, CPU)
+    # The deep group's, and those of the sequence group with its query.
+    read = [*SPARSE, "movie_id", "history__movie_id", "history__genres"]
+    repeats = {name: 50 if at == 2 and name in how.users else 1 for name in read}
+    assert counter.ids == sum(batch[f"{name}.values"].numel() * repeats[name] for name in read)
 
 
 @pytest.mark.parametrize(
@@ -308,11 +241,3 @@ def test_nothing_is_tiled_unless_asked() -> None:
     assert tiling_of(0, False, features) is None and tiling_of(1, False, features) is None
     asked = tiling_of(3, True, features)
     assert asked is not None and asked.switches["INPUT_TILE_3_ONLINE"] == "1"
-
-
-def test_a_damaged_switch_file_is_an_error(tiled: Path, tmp_path: Path) -> None:
-    for name in ("scripted_model.pt", "pipeline.config"):
-        (tmp_path / name).symlink_to(tiled / name)
-    (tmp_path / "model_acc.json").write_text("{")
-    with pytest.raises(ModelError, match=r"model_acc\.json is damaged"):
-        load_scorer(tmp_path)

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import recinfer
 from recinfer.config.save import save_pipeline_config
-from recinfer.errors import ConfigError, InputError, ModelError
+from recinfer.errors import ConfigError, InputError, ModelError, UsageError
 from recinfer.export.parity import BOUNDS
 from recinfer.main import fingerprint
 from tests.synthetic import config_of, make_table
@@ -106,6 +106,25 @@ def test_export_compares_on_the_rows_it_is_given_with_the_table_types_of_call_an
     assert 0 < report.parity.worst[1] <= report.parity.bound
     switches = json.loads((tmp_path / "a" / "model_acc.json").read_text(encoding="utf-8"))
     assert switches == {"SPARSE_INT64": "1", "QUANT_EC_EMB": "FP16"}
+
+
+def test_input_tile_of_environment_and_call(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All features of the config are the user's."""
+    monkeypatch.setenv("INPUT_TILE", "3")
+    monkeypatch.setenv("INPUT_TILE_3_ONLINE", "1")
+    recinfer.export(home / "pipeline.config", tmp_path / "tiled")
+    switches = json.loads((tmp_path / "tiled" / "model_acc.json").read_text(encoding="utf-8"))
+    assert (switches["INPUT_TILE"], switches["INPUT_TILE_3_ONLINE"]) == ("3", "1")
+    with pytest.raises(UsageError, match="goes with INPUT_TILE=3, not 2"):
+        recinfer.export(home / "pipeline.config", tmp_path / "other", input_tile=2)
+    source = str(home / "eval.parquet")
+    outputs = [
+        recinfer.predict(home / "export", source, tmp_path / "a"),
+        recinfer.predict(tmp_path / "tiled", source, tmp_path / "b"),
+    ]
+    assert [each.rows_out for each in outputs] == [200, 200]
+    left, right = (pq.read_table(next((tmp_path / name).glob("part-*.parquet"))) for name in ("a", "b"))
+    np.testing.assert_allclose(probs(left), probs(right), atol=1e-5)
 
 
 def test_export_of_a_chosen_checkpoint(home: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Usage, under torchrun: python -m tests.predict.rank_jobs '{"export": ..., "sourc
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -37,8 +38,8 @@ def rank_job(asked: Mapping[str, Any]) -> None:
     """One rank; writes ``<ended>/<rank>.json``.
 
     Args:
-        asked: ``export``, ``source``, ``output``, ``ended``; ``options``; and of faults ``kill``: ``[rank, unit]`` at
-            which to die, ``hide``: ranks that see no input, ``torch``: versions by rank, ``pause``: seconds a unit.
+        asked: ``export``, ``source``, ``output``, ``ended``; ``options``; and faults: ``kill``: ``[rank, n]`` dies at
+            its n-th unit; ``hide``: ranks that see no input; ``torch``: versions by rank; ``pause``: seconds a unit.
     """
     rank = int(os.environ["RANK"])
     torch.set_num_threads(1)
@@ -57,13 +58,13 @@ def rank_job(asked: Mapping[str, Any]) -> None:
 
 
 def _build_in(asked: Mapping[str, Any], rank: int) -> None:
-    read = Reader.read
+    read, drawn = Reader.read, itertools.count(1)
 
     def faulty(reader: Reader, unit: Any, *more: Any, **named: Any) -> Iterator[Any]:
         # Each rank tries its model on a unit before the job begins, which is no place to die.
         if threading.current_thread().name.startswith("read"):
             time.sleep(asked.get("pause", 0.0))
-            if asked.get("kill") == [rank, unit.index]:
+            if asked.get("kill") == [rank, next(drawn)]:
                 os.kill(os.getpid(), signal.SIGKILL)
         return read(reader, unit, *more, **named)
 

@@ -128,6 +128,7 @@ class Job:
                     piece.copy_(part_of(before[name], offsets, piece))
         self.fused = self.module.fused_optimizer
         rest = [(name, each) for name, each in self.module.named_parameters() if name not in self.fused.params]
+        # Of a table that lies elsewhere, torchrec leaves an empty parameter.
         self.dense: list[DenseOptimizer] = build_dense_optimizers(config.train_config.dense_optimizer, rest)
 
     @property

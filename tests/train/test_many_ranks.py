@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ def read(path: Path) -> Any:
     return torch.load(path, weights_only=True)
 
 
+def learned(state: State) -> State:
+    """Without what learns from rounding: softmax takes no notice of this bias, whose gradient is 0 but for that."""
+    return {name: tensor for name, tensor in state.items() if "din_towers.0.linear.bias" not in name}
+
+
 def parameters(state: State) -> State:
     return {name: tensor for name, tensor in state.items() if not name.startswith("state.")}
 
@@ -121,21 +127,19 @@ def test_one_process_goes_on(made: Path, group: dist.ProcessGroup, name: str, op
     if "columns" in name and "rowwise" in optimizer:
         return  # From here on one table learns otherwise than its column parts: they have rates of their own.
     step(learner, config, STEPS)
-    torch.testing.assert_close(whole(learner), read(folder / "after.pt"), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(learned(whole(learner)), learned(read(folder / "after.pt")), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("other", [*NAMES, "one"])
-def test_many_ranks_go_on_from_others(made: Path, name: str, optimizer: str, other: str) -> None:
-    if name == other:
-        return
+@pytest.mark.parametrize(("name", "other"), [pair for pair in product(NAMES, [*NAMES, "one"]) if len({*pair}) == 2])
+def test_many_ranks_go_on_from_others(made: Path, name: str, other: str, optimizer: str) -> None:
     folder, source = made / f"{name}-{optimizer}", made / f"{other}-{optimizer}"
     found, at = read(folder / f"from-{other}.pt"), read(source / "at.pt")
     columns = "rowwise" in optimizer and any("columns" in each for each in (name, other))
     if not columns:
         torch.testing.assert_close(found["at"], at, rtol=0, atol=0)
-        torch.testing.assert_close(found["after"], read(source / "after.pt"), rtol=1e-4, atol=1e-6)
+        after = learned(read(source / "after.pt"))
+        torch.testing.assert_close(learned(found["after"]), after, rtol=1e-4, atol=1e-6)
         return
     torch.testing.assert_close(parameters(found["at"]), parameters(at), rtol=0, atol=0)
     one = read(made / f"one-{optimizer}" / "at.pt")
