@@ -6,9 +6,8 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -24,6 +23,7 @@ from recinfer.errors import InputError
 from recinfer.predict.assemble import OutputColumns
 from recinfer.predict.chunk_choice import choose_chunking
 from recinfer.predict.flow import InFlight
+from recinfer.predict.options import PredictOptions
 from recinfer.predict.pipeline import OnProgress, Watch, run_pipeline
 from recinfer.predict.profile import ScoringProfile
 from recinfer.predict.progress import Progress
@@ -32,98 +32,13 @@ from recinfer.predict.sample import first_rows, usable_rows
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.stages import Work
 from recinfer.predict.stop import StopFlag
+from recinfer.predict.summary import PredictSummary
 from recinfer.predict.threads import scorer_threads
 
 DEFAULT_BATCH_ROWS = 8192
 
 # Few batches in flight stay in the cache from stage to stage: 256 MiB cost a tenth of the rate that these give.
 IN_FLIGHT_BYTES = 16 << 20
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How to predict; see the command's help for what each means to a user.
-
-    Attributes:
-        reserved_columns, output_columns: of the output.
-        batch_size: rows per read, rounded down to whole chunks; None for a default.
-        predict_threads: scorer threads; None for one per core.
-        predict_steps: most batches; None for all.
-        writer: a key of :data:`recinfer.data.writers.WRITERS`.
-        resume, overwrite: what to do with output that is there.
-        quarantine: whether bad rows are put aside; ``max_bad_rows`` of them at most.
-        profile_dir: where to write a profile; None for none.
-        debug: whether parsed features go beside the scores.
-        stall_seconds: after which a run without progress is reported.
-        unit_rows, unit_bytes: targets for work units; None for the defaults.
-    """
-
-    reserved_columns: Sequence[str] = ()
-    output_columns: Sequence[str] | None = None
-    batch_size: int | None = None
-    predict_threads: int | None = None
-    predict_steps: int | None = None
-    writer: str = "ParquetWriter"
-    resume: bool = True
-    overwrite: bool = False
-    quarantine: bool = False
-    max_bad_rows: int | None = None
-    profile_dir: Path | None = None
-    debug: bool = False
-    stall_seconds: float = 120.0
-    unit_rows: int | None = None
-    unit_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class PredictSummary:
-    """What a run did.
-
-    Attributes:
-        rows_in, rows_out, quarantined: of the whole output: ``rows_in == rows_out + quarantined``.
-        rows_scored: in this run; fewer than ``rows_in`` after a resume.
-        parts: part files of the output.
-        seconds: of scoring; ``rows_per_second`` is ``rows_scored`` over it.
-        start_seconds: from the call to the first row read: loading, planning, measuring.
-        first_batch_seconds: from the start of reading to the first batch written; None where nothing was to do.
-        stages: per stage ``threads``, ``busy_seconds`` and ``busy`` (share of its threads' time).
-        chunk: rows and steps of a scoring chunk.
-        threads: scorer threads.
-        peak_memory_bytes: largest resident size of the process.
-        peak_in_flight_bytes: largest size of all batches between reader and writer.
-        already_complete: there was nothing to do.
-        output: the folder.
-        ranks: processes that scored; threads, stages, rows in flight and memory are their sums.
-        by_rank: what each of several did: ``rank``, ``host``, ``units``, ``rows_scored``, ``seconds``,
-            ``peak_memory_bytes``.
-    """
-
-    rows_in: int
-    rows_out: int
-    quarantined: int
-    rows_scored: int
-    parts: int
-    seconds: float
-    start_seconds: float
-    first_batch_seconds: float | None
-    chunk: dict[str, Any]
-    threads: int
-    peak_memory_bytes: int
-    peak_in_flight_bytes: int
-    already_complete: bool
-    output: str
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    ranks: int = 1
-    by_rank: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def rows_per_second(self) -> float:
-        """Mean rate of this run."""
-        return self.rows_scored / self.seconds if self.seconds > 0 else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {**asdict(self), "rows_per_second": self.rows_per_second}
 
 
 @dataclass(frozen=True)

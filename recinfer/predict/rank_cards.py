@@ -12,7 +12,7 @@ import torch
 
 from recinfer import __version__
 from recinfer.errors import RankError
-from recinfer.predict.job import PredictOptions
+from recinfer.predict.options import PredictOptions
 from recinfer.predict.scorer import Scorer
 
 logger = logging.getLogger(__name__)

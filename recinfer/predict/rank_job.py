@@ -19,7 +19,8 @@ from recinfer.data.readers.csv_options import from_data_config
 from recinfer.data.units import Unit
 from recinfer.errors import InputError, OutputError
 from recinfer.predict.assemble import OutputColumns
-from recinfer.predict.job import PredictOptions, Prepared
+from recinfer.predict.job import Prepared
+from recinfer.predict.options import PredictOptions
 from recinfer.predict.sample import first_rows
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.threads import scorer_threads

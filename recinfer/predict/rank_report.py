@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from recinfer.predict.job import PredictSummary
 from recinfer.predict.stages import Work
+from recinfer.predict.summary import PredictSummary
 
 Report = dict[str, Any]
 

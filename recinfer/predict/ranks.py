@@ -13,7 +13,8 @@ from recinfer.data.units import Unit
 from recinfer.distributed.store import StoreLostError
 from recinfer.distributed.unit_claims import UnitClaims
 from recinfer.errors import ToldByOtherRankError
-from recinfer.predict.job import PredictOptions, PredictSummary, Prepared, Share, make_work, score, summarize
+from recinfer.predict.job import Prepared, Share, make_work, score, summarize
+from recinfer.predict.options import PredictOptions
 from recinfer.predict.pipeline import OnProgress
 from recinfer.predict.progress import Snapshot
 from recinfer.predict.rank_cards import check_cards, make_card
@@ -23,6 +24,7 @@ from recinfer.predict.rank_session import Session
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.stages import Work
 from recinfer.predict.stop import StopFlag
+from recinfer.predict.summary import PredictSummary
 
 
 @dataclass(frozen=True)
