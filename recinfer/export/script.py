@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torchrec.fx import Tracer
 
+from recinfer.export.checked_ids import with_checked_ids
 from recinfer.export.constant_keys import with_constant_keys
 from recinfer.export.tile import TiledScorable, Tiling
 from recinfer.features.base import Feature
@@ -63,6 +64,7 @@ def trace(model: nn.Module, features: Sequence[Feature], how: Tiling | None = No
     graph = Tracer(leaf_modules=LEAVES).trace(scorable)
     traced = torch.fx.GraphModule(scorable, graph)
     with_constant_keys(traced)
+    with_checked_ids(traced)
     return traced
 
 

@@ -67,7 +67,7 @@ def ids_per_row(key_offsets: torch.Tensor, offsets: torch.Tensor, lengths: torch
 def padding_mask(lengths: torch.Tensor) -> torch.Tensor:
     """Which places of a tensor padded to the longest row hold a step: bool [B, longest]."""
     longest = lengths.max().item()
-    torch._check_is_size(longest)
+    torch._check(longest >= 0)
     return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
 
 

@@ -111,3 +111,11 @@ def padding_mask(lengths: torch.Tensor) -> torch.Tensor:
 def place_of_step(lengths: torch.Tensor) -> torch.Tensor:
     """Where each step lies in a tensor padded to the longest row and flattened: int64 [sum of lengths]."""
     return padding_mask(lengths).flatten().nonzero().squeeze(1)
+
+
+@torch.fx.wrap
+def not_negative(ids: torch.Tensor) -> torch.Tensor:
+    """The ids as they are; fbgemm's lookups take -1 for an id without an embedding, which no id of ours is."""
+    if ids.numel() > 0 and int(ids.min().item()) < 0:
+        raise ValueError("an id is negative")
+    return ids

@@ -98,11 +98,15 @@ def test_the_folder_says_what_it_is(compiled: Path) -> None:
     assert json.loads((compiled / "model_acc.json").read_text())["ENABLE_AOT"] == "1"
 
 
-def test_an_id_outside_its_table_is_an_error(compiled: Path) -> None:
+@pytest.mark.parametrize("outside", [-1, 10**6])
+def test_an_id_outside_its_table_is_an_error(compiled: Path, outside: int) -> None:
     scorer = load_scorer(compiled)
     tensors = scorer.parser(make_table(4, 1, nulls=0.0))
-    tensors["movie_id.values"][0] = 10**6
-    with pytest.raises(RuntimeError, match=r"Expected idx|num_rows"), torch.inference_mode():
+    tensors["movie_id.values"][0] = outside
+    with (
+        pytest.raises((RuntimeError, torch.jit.Error), match=r"Expected idx|num_rows|negative"),
+        torch.inference_mode(),
+    ):
         scorer.run(tensors)
 
 
