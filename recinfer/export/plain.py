@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torchrec.modules.embedding_configs import BaseEmbeddingConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
-from torchrec.modules.mc_embedding_modules import (
-    ManagedCollisionEmbeddingBagCollection,
-    ManagedCollisionEmbeddingCollection,
-)
 
 from recinfer.export.quantize import check_widths
-from recinfer.nn.managed_collision import remapped
+from recinfer.export.table_collections import with_collections
 from recinfer.nn.plain_tables import FloatTable, PackedTable, PlainBags, PlainSequences
 
 BITS = {torch.qint8: 8, torch.quint4x2: 4, torch.quint2x4: 2}
@@ -24,25 +19,20 @@ BITS = {torch.qint8: 8, torch.quint4x2: 4, torch.quint2x4: 2}
 def with_plain_tables(model: nn.Module, pooled: torch.dtype, sequence: torch.dtype) -> nn.Module:
     """A copy of a model whose collections look up in plain tables of the given types; arguments as for
     :func:`~recinfer.export.quantize.with_inference_tables`."""
-    replaced: dict[int, nn.Module] = {}
-    managed: list[nn.Module] = []
-    for module in model.modules():
-        if isinstance(module, ManagedCollisionEmbeddingBagCollection | ManagedCollisionEmbeddingCollection):
-            managed.append(module)
-        elif isinstance(module, EmbeddingBagCollection):
-            check_widths(module, pooled)
-            configs = module.embedding_bag_configs()
-            tables = {each.name: _table(module.embedding_bags[each.name].weight, pooled) for each in configs}
-            means = frozenset(each.name for each in configs if each.pooling == PoolingType.MEAN)
-            replaced[id(module)] = PlainBags(tables, _outputs(configs), means)
-        elif isinstance(module, EmbeddingCollection):
-            check_widths(module, sequence)
-            tables = {name: _table(table.weight, sequence) for name, table in module.embeddings.items()}
-            replaced[id(module)] = PlainSequences(tables, _outputs(module.embedding_configs()))
-    for module in managed:
-        replaced[id(module)] = remapped(module, replaced[id(module._embedding_module)])
-    # The memo makes the copy take the new collections without copying the old tables.
-    return copy.deepcopy(model, memo=dict(replaced))  # type: ignore[arg-type]
+
+    def bags(collection: EmbeddingBagCollection) -> nn.Module:
+        check_widths(collection, pooled)
+        configs = collection.embedding_bag_configs()
+        tables = {each.name: _table(collection.embedding_bags[each.name].weight, pooled) for each in configs}
+        means = frozenset(each.name for each in configs if each.pooling == PoolingType.MEAN)
+        return PlainBags(tables, _outputs(configs), means)
+
+    def sequences(collection: EmbeddingCollection) -> nn.Module:
+        check_widths(collection, sequence)
+        tables = {name: _table(table.weight, sequence) for name, table in collection.embeddings.items()}
+        return PlainSequences(tables, _outputs(collection.embedding_configs()))
+
+    return with_collections(model, bags, sequences)
 
 
 def _table(weight: torch.Tensor, kind: torch.dtype) -> nn.Module:

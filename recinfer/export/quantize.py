@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode
 from torch import nn
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
-from torchrec.modules.mc_embedding_modules import (
-    ManagedCollisionEmbeddingBagCollection,
-    ManagedCollisionEmbeddingCollection,
-)
 from torchrec.quant.embedding_modules import EmbeddingBagCollection as QuantEmbeddingBagCollection
 from torchrec.quant.embedding_modules import EmbeddingCollection as QuantEmbeddingCollection
 
 from recinfer.errors import UsageError
-from recinfer.nn.managed_collision import remapped
+from recinfer.export.table_collections import with_collections
 
 TABLE_TYPES: dict[str, torch.dtype] = {
     "FP32": torch.float,
@@ -50,21 +44,16 @@ def with_inference_tables(model: nn.Module, pooled: torch.dtype, sequence: torch
         pooled: type of embedding-bag tables.
         sequence: type of tables that are looked up id by id.
     """
-    replaced: dict[int, nn.Module] = {}
-    managed: list[nn.Module] = []
-    for module in model.modules():
-        if isinstance(module, ManagedCollisionEmbeddingBagCollection | ManagedCollisionEmbeddingCollection):
-            managed.append(module)
-        elif isinstance(module, EmbeddingBagCollection):
-            check_widths(module, pooled)
-            replaced[id(module)] = _strict(QuantEmbeddingBagCollection.from_float(_prepared(module, pooled)))
-        elif isinstance(module, EmbeddingCollection):
-            check_widths(module, sequence)
-            replaced[id(module)] = _strict(QuantEmbeddingCollection.from_float(_prepared(module, sequence)))
-    for module in managed:
-        replaced[id(module)] = remapped(module, replaced[id(module._embedding_module)])
-    # The memo makes the copy take the new collections without copying the old tables.
-    return copy.deepcopy(model, memo=dict(replaced))  # type: ignore[arg-type]
+
+    def bags(collection: EmbeddingBagCollection) -> nn.Module:
+        check_widths(collection, pooled)
+        return _strict(QuantEmbeddingBagCollection.from_float(_prepared(collection, pooled)))
+
+    def sequences(collection: EmbeddingCollection) -> nn.Module:
+        check_widths(collection, sequence)
+        return _strict(QuantEmbeddingCollection.from_float(_prepared(collection, sequence)))
+
+    return with_collections(model, bags, sequences)
 
 
 def _strict(collection: QuantEmbeddingBagCollection | QuantEmbeddingCollection) -> nn.Module:

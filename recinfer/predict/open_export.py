@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from recinfer.data.json_object import read_json_object
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
 from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, refuse
@@ -96,16 +96,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: it does not parse.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}", "export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is damaged: it holds no object", "export the model again")
-    return content
+    return read_json_object(folder / MANIFEST, "export the model again")
 
 
 def kind_of(manifest: Mapping[str, Any], folder: Path) -> str:

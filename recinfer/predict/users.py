@@ -7,7 +7,6 @@ are those of the untiled model; only how much is saved depends on it.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from recinfer.data.batch import BatchSlicer
+from recinfer.data.json_object import read_json_object
 from recinfer.data.parser import Tensors
 from recinfer.errors import ModelError
 
@@ -117,7 +117,7 @@ def user_rows_of(folder: Path, user_side: Callable[[], frozenset[str]]) -> UserR
     Raises:
         ModelError: ``model_acc.json`` is damaged, or no feature is user-side.
     """
-    switches = _switches(folder / SWITCHES)
+    switches = read_json_object(folder / SWITCHES, "export the model again")
     if str(switches.get(TILE, ""))[:1] not in ("2", "3"):
         return None
     users = user_side()
@@ -127,18 +127,6 @@ def user_rows_of(folder: Path, user_side: Callable[[], frozenset[str]]) -> UserR
             "export the model again",
         )
     return UserRows(users, switches.get(MANY_USERS) == "1")
-
-
-def _switches(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}", "export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is damaged: it holds no object", "export the model again")
-    return content
 
 
 def _compare(first: Bools, entries: Sequence[npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from recinfer.data.json_object import read_json_object
 from recinfer.errors import ModelError
 from recinfer.train.checkpoint_storage import read_index
 
@@ -66,16 +67,7 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is damaged.
     """
-    path = checkpoint / META
-    if not path.is_file():
-        return {}
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}", "use an earlier checkpoint") from error
-    if not isinstance(meta, dict):
-        raise ModelError(f"{path} is damaged: it holds no object", "use an earlier checkpoint")
-    return meta
+    return read_json_object(checkpoint / META, "use an earlier checkpoint")
 
 
 def discard(folder: Path) -> None:
