@@ -6,13 +6,14 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
+from recinfer.models.rowless import has_no_rows, with_an_empty_row
 from recinfer.nn.embedding_group import EmbeddingGroup
 from recinfer.nn.variational_dropout import VariationalDropout
 
@@ -135,6 +136,12 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def predict(self, batch: Tensors) -> list[torch.Tensor]:
         """The raw output of each task, [B, num_class], in the order of ``tasks`` (in training, ``training_tasks``)."""
+
+    def __call__(self, batch: Tensors) -> Tensors:
+        """:meth:`forward`; in eval mode also of a batch of zero rows, whose predictions have zero rows."""
+        if self.training or not has_no_rows(batch):
+            return cast("Tensors", super().__call__(batch))
+        return {key: each[:0] for key, each in super().__call__(with_an_empty_row(batch)).items()}
 
     def forward(self, batch: Tensors) -> Tensors:
         """Predictions of a parsed batch of B rows.

@@ -31,6 +31,7 @@ TABLES = {
     "empty": make_table(7, 7, nulls=1.0),
     "no history": make_table(7, 8, longest=0),
     "full": make_table(40, 9, nulls=0.0),
+    "none": make_table(0, 10),
 }
 
 
@@ -71,11 +72,12 @@ def test_exported_and_saved_are_eager(kind: str, data: st.DataObject, tmp_path_f
     for rows, table in TABLES.items():
         with torch.no_grad():
             want = model(Parser(features, for_model=True)(table))
+        assert {len(value) for value in want.values()} == {table.num_rows}
         for name, scorer in scorers.items():
             scored = scorer.score(table)
             assert set(scored.column_names) == set(want), f"{name} of {rows}"
             for key, expected in want.items():
-                got = torch.tensor(scored[key].to_pylist(), dtype=torch.float32)
+                got = torch.tensor(scored[key].to_pylist(), dtype=torch.float32).reshape(expected.shape)
                 torch.testing.assert_close(got, expected, rtol=TOLERANCE, atol=TOLERANCE)
     out = check_learns(model, features, spared=[""])
     assert all(value.isfinite().all() for value in out.values())
