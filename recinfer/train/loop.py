@@ -67,6 +67,7 @@ class Loop:
         with ExitStack() as stack:
             self.summaries = Summaries(self.folder, settings.summaries, self.position.step)
             stack.callback(self.summaries.close)
+            self.summaries.watch(self.learner)
             profiled = stack.enter_context(step_profiler(settings.profile, self.folder))
             for epoch in count(self.position.epoch):
                 if self._is_done(settings):
@@ -146,6 +147,8 @@ class Loop:
         moved = batch.to(learner.device)
         loss, parts, predictions = learner.forward(moved)
         log = (step + 1) % settings.log_steps == 0
+        if log:
+            self.summaries.expect(step + 1)
         if log or learner.device.type == "cpu":
             self.loss = _finite(loss, step + 1)
         learner.backward(loss)

@@ -12,12 +12,10 @@ if TYPE_CHECKING:
 
 PRECISIONS = {"BF16": "bfloat16", "FP16": "float16"}
 CLIPPING = ("none", "norm", "value")
-SUMMARIES = ("loss", "learning_rate")
-UNSUPPORTED = (
-    "save_checkpoints_timestamp_interval",
-    "save_checkpoints_timestamps",
-    "delta_embedding_dump_config",
-)
+ALWAYS_SHOWN = ("loss", "learning_rate")
+SUMMARIES = (*ALWAYS_SHOWN, "parameter", "global_gradient_norm", "gradient_norm", "gradient")
+# They count the time that messages of a stream carry.
+OF_STREAMS = ("save_checkpoints_timestamp_interval", "save_checkpoints_timestamps")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def read_settings(config: Any) -> TrainSettings:
         scaler=_scaler(config),
         accumulate=max(config.gradient_accumulation_steps, 1),
         clipping=_clipping(config.grad_clipping),
-        summaries=(tuple(config.tensorboard_summaries) or SUMMARIES) if config.use_tensorboard else (),
+        summaries=(*ALWAYS_SHOWN, *config.tensorboard_summaries) if config.use_tensorboard else (),
         profile=config.is_profiling,
         ema_decay=_ema_decay(config.dense_optimizer),
     )
@@ -115,15 +113,17 @@ def read_precision(name: str, where: str) -> torch.dtype | None:
 def _check_supported(config: Any) -> None:
     if config.fine_tune_ckpt_param_map and not config.fine_tune_checkpoint:
         raise ConfigError("train_config.fine_tune_ckpt_param_map without fine_tune_checkpoint", "set both, or neither")
-    for name in UNSUPPORTED:
-        field = config.DESCRIPTOR.fields_by_name[name]
-        if len(getattr(config, name)) if field.is_repeated else config.HasField(name):
-            raise ConfigError(f"`{name}` is not supported: train_config", f"remove {name}")
+    for name in OF_STREAMS:
+        if getattr(config, name):
+            raise ConfigError(
+                f"train_config.{name} counts the time of a stream's messages, and rows of files have none",
+                f"remove {name}; save_checkpoints_steps or save_checkpoints_epochs say when to save",
+            )
+    if config.HasField("delta_embedding_dump_config"):
+        raise ConfigError("`delta_embedding_dump_config` is not supported: train_config", "remove it")
     for name in config.tensorboard_summaries:
         if name not in SUMMARIES:
-            raise ConfigError(
-                f"tensorboard_summaries {name!r} is not supported: train_config", f"use {' and '.join(SUMMARIES)}"
-            )
+            raise ConfigError(f"train_config.tensorboard_summaries: {name!r} is unknown", f"use {', '.join(SUMMARIES)}")
     kernels = list(config.global_embedding_constraints.compute_kernels)
     if kernels and "fused" not in kernels:
         raise ConfigError(
