@@ -59,7 +59,7 @@ class _FreshSequences(_FreshRows, ShardedManagedCollisionEmbeddingCollection):
     pass
 
 
-class _RowWiseBagSharder(EmbeddingBagCollectionSharder):
+class RowWiseBagSharder(EmbeddingBagCollectionSharder):
     """torchrec offers row-wise bags on GPUs only; they run on CPU as well."""
 
     def sharding_types(self, compute_device_type: str) -> list[str]:
@@ -75,7 +75,7 @@ class ManagedBagSharder(ManagedCollisionEmbeddingBagCollectionSharder):
     """
 
     def __init__(self, fused_params: dict[str, Any], initial_state: float) -> None:
-        super().__init__(_RowWiseBagSharder(fused_params))
+        super().__init__(RowWiseBagSharder(fused_params))
         self.initial_state = initial_state
 
     def shard(
@@ -118,14 +118,3 @@ class ManagedSequenceSharder(ManagedCollisionEmbeddingCollectionSharder):
 def managed_sharders(fused_params: dict[str, Any], initial_state: float) -> list[ModuleSharder[nn.Module]]:
     """Sharders of zero-collision tables."""
     return [ManagedBagSharder(fused_params, initial_state), ManagedSequenceSharder(fused_params, initial_state)]  # type: ignore[list-item]
-
-
-def managed_table_names(model: nn.Module) -> set[str]:
-    """Names of all zero-collision tables in a model that is not sharded yet."""
-    kinds = ManagedCollisionEmbeddingBagCollection | ManagedCollisionEmbeddingCollection
-    return {
-        config.name
-        for module in model.modules()
-        if isinstance(module, kinds)
-        for config in module._managed_collision_collection.embedding_configs()
-    }

@@ -1,8 +1,7 @@
-"""Which rank holds which embedding table, and with which kernel."""
+"""Replaces a model's embedding collections by sharded ones: each rank holds its part of the tables."""
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -13,67 +12,25 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
-from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-from torchrec.distributed.model_parallel import DistributedModelParallel
-from torchrec.distributed.planner import EmbeddingShardingPlanner, ParameterConstraints, Topology
+from torchrec.distributed.model_parallel import DefaultDataParallelWrapper, DistributedModelParallel
+from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.storage_reservations import FixedPercentageStorageReservation
 from torchrec.distributed.planner.types import PlannerError
-from torchrec.distributed.types import EmbeddingModuleShardingPlan, ModuleSharder, ShardingPlan
+from torchrec.distributed.types import ModuleSharder, ShardingEnv, ShardingPlan
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 
-from recinfer.distributed.managed_sharding import ROW_WISE, managed_sharders, managed_table_names
+from recinfer.distributed.constraints import World, plan_constraints
+from recinfer.distributed.managed_sharding import RowWiseBagSharder, managed_sharders
+from recinfer.distributed.shards import copy_parts, local_parts
 from recinfer.errors import ConfigError
+from recinfer.nn.initial_rows import initial_rows
+from recinfer.nn.model_tables import PlacedTable, table_of_weight, tables_of
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 
 # The planner's own bound on host memory is a guess (128 GB). A table that does not fit fails when it is made, with
 # the real figure, so the plan is given room.
 HOST_MEMORY_BYTES = 1 << 50
-
-
-def table_names(model: nn.Module) -> list[str]:
-    """Names of all embedding tables in a model that is not sharded yet."""
-    names: list[str] = []
-    for module in model.modules():
-        if isinstance(module, EmbeddingBagCollection):
-            names += [config.name for config in module.embedding_bag_configs()]
-        elif isinstance(module, EmbeddingCollection):
-            names += [config.name for config in module.embedding_configs()]
-    return names
-
-
-def sharders(fused_params: dict[str, Any], initial_state: float = 0.0) -> list[ModuleSharder[nn.Module]]:
-    """Sharders for bags and sequences whose tables carry their optimizer (fbgemm's ``fused_params``)."""
-    plain = [EmbeddingBagCollectionSharder(fused_params), EmbeddingCollectionSharder(fused_params)]
-    return [*managed_sharders(fused_params, initial_state), *plain]  # type: ignore[list-item]
-
-
-def plan_tables(
-    model: nn.Module, table_sharders: list[ModuleSharder[nn.Module]], group: dist.ProcessGroup, device: torch.device
-) -> ShardingPlan:
-    """Places each table whole on one rank (table-wise), so that bags and sequences both train through fused kernels.
-
-    Zero-collision tables can be split by rows only.
-
-    Raises:
-        ConfigError: no plan exists.
-    """
-    managed = managed_table_names(model)
-    constraints = {
-        name: ParameterConstraints(
-            sharding_types=[ROW_WISE if name in managed else "table_wise"], compute_kernels=["fused"]
-        )
-        for name in table_names(model)
-    }
-    with _quiet("torchrec.distributed.planner"):
-        topology = Topology(group.size(), device.type, ddr_cap=HOST_MEMORY_BYTES)
-        planner = EmbeddingShardingPlanner(
-            topology=topology, constraints=constraints, storage_reservation=FixedPercentageStorageReservation(0.0)
-        )
-        try:
-            return planner.collective_plan(model, table_sharders, group)
-        except PlannerError as error:
-            raise ConfigError(f"the embedding tables cannot be placed: {error}") from error
 
 
 def shard(
@@ -82,27 +39,93 @@ def shard(
     group: dist.ProcessGroup,
     device: torch.device,
     initial_state: float = 0.0,
+    *,
+    general: Any | None = None,
+    seed: int = 0,
 ) -> DistributedModelParallel:
-    """Replaces a model's embedding collections by sharded ones, in place, keeping the weights that it has.
+    """Replaces a model's embedding collections by sharded ones, in place.
 
-    ``initial_state`` is what accumulators of rows that change hands start from.
+    Tables that have weights keep them. Those without memory (``tables_without_memory``) get their first ones, each rank
+    its part: the same for a seed on any number of ranks.
 
-    ``state_dict()`` of the result has the names and shapes of the plain model's.
+    Args:
+        model: as built from a config.
+        fused_params: fbgemm's, for tables that carry their optimizer.
+        group: whose ranks share the tables.
+        device: of this rank.
+        initial_state: what accumulators of rows that change hands start from.
+        general: a ``ParameterConstraints`` message for tables whose features say nothing, or None.
+        seed: of the first weights.
+
+    Returns:
+        The model behind torchrec's wrapper. ``state_dict()`` has the names and shapes of the plain model's.
+
+    Raises:
+        ConfigError: no plan exists.
     """
-    before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    tables = tables_of(model)
+    before = {name: tensor.detach() for name, tensor in model.state_dict().items() if tensor.device.type != "meta"}
     _freeze_tables(model)
-    table_sharders = sharders(fused_params, initial_state)
-    plan = plan_tables(model, table_sharders, group, device)
-    # One rank has nobody to average gradients with, and without that wrapper unused parameters are no error.
+    plain = [RowWiseBagSharder(fused_params), EmbeddingCollectionSharder(fused_params)]
+    sharders: list[ModuleSharder[nn.Module]] = [*managed_sharders(fused_params, initial_state), *plain]  # type: ignore[list-item]
+    plan = _plan(model, tables, sharders, group, device, general)
     sharded = DistributedModelParallel(
-        model, device=device, plan=plan, sharders=table_sharders, init_data_parallel=group.size() > 1
+        model,
+        env=ShardingEnv.from_process_group(group),
+        device=device,
+        plan=plan,
+        sharders=sharders,
+        # One rank has nobody to average gradients with, and without that wrapper unused parameters are no error.
+        init_data_parallel=group.size() > 1,
+        data_parallel_wrapper=DefaultDataParallelWrapper(static_graph=False, find_unused_parameters=True),
     )
     for module in model.modules():
         if isinstance(module, PooledEmbeddings):
             module.forget_layout()
-    for name, tensor in sharded.state_dict().items():
-        local_part(tensor).copy_(before[name])
+    _fill(sharded, before, tables, seed)
     return sharded
+
+
+def _plan(
+    model: nn.Module,
+    tables: list[PlacedTable],
+    sharders: list[ModuleSharder[nn.Module]],
+    group: dist.ProcessGroup,
+    device: torch.device,
+    general: Any | None,
+) -> ShardingPlan:
+    """The same on all ranks: rank 0 makes it.
+
+    Raises:
+        ConfigError: no plan exists.
+    """
+    constraints = plan_constraints(tables, World(group.size(), device.type), general)
+    with _quiet("torchrec.distributed.planner"):
+        topology = Topology(group.size(), device.type, ddr_cap=HOST_MEMORY_BYTES)
+        planner = EmbeddingShardingPlanner(
+            topology=topology, constraints=constraints, storage_reservation=FixedPercentageStorageReservation(0.0)
+        )
+        try:
+            return planner.collective_plan(model, sharders, group)
+        except PlannerError as error:
+            raise ConfigError(
+                f"the embedding tables cannot be placed: {error}", "allow other sharding_types, or use more ranks"
+            ) from error
+
+
+@torch.no_grad()
+def _fill(sharded: nn.Module, before: dict[str, torch.Tensor], tables: list[PlacedTable], seed: int) -> None:
+    """Gives every parameter the value that it had, or its first one."""
+    for name, tensor in sharded.state_dict().items():
+        if name in before:
+            copy_parts(tensor, before[name])
+            continue
+        placed = table_of_weight(name, tables)
+        assert placed is not None, name
+        for offsets, piece in local_parts(tensor):
+            first, start = offsets
+            rows = initial_rows(placed, seed, first, first + piece.shape[0])
+            piece.copy_(rows[:, start : start + piece.shape[1]])
 
 
 def _freeze_tables(model: nn.Module) -> None:
@@ -115,28 +138,6 @@ def _freeze_tables(model: nn.Module) -> None:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore", DeprecationWarning)
                         apply_optimizer_in_backward(torch.optim.SGD, [weight], {"lr": 0.0})
-
-
-def local_part(tensor: Any) -> torch.Tensor:
-    """The memory behind a state-dict entry on this rank: the only shard of a whole table, or the tensor itself."""
-    shards = getattr(tensor, "local_shards", None)
-    if shards is None:
-        return tensor.detach()
-    return shards()[0].tensor.detach()
-
-
-def plan_json(plan: ShardingPlan) -> str:
-    """The plan as JSON: module -> table -> ``sharding_type``, ``compute_kernel``, ``ranks``."""
-    modules = {path: part for path, part in plan.plan.items() if isinstance(part, EmbeddingModuleShardingPlan)}
-    return json.dumps(
-        {
-            path: {
-                table: {"sharding_type": p.sharding_type, "compute_kernel": p.compute_kernel, "ranks": p.ranks}
-                for table, p in part.items()
-            }
-            for path, part in modules.items()
-        }
-    )
 
 
 @contextmanager

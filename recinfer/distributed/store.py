@@ -70,6 +70,11 @@ class Board:
         except RuntimeError as error:
             raise self._lost(error) from error
 
+    def store(self, name: str) -> dist.Store:
+        """A store of its own for torch, with keys under a name."""
+        assert isinstance(self._store, dist.Store)
+        return dist.PrefixStore(name, self._store)
+
     def _lost(self, error: RuntimeError) -> StoreLostError:
         return StoreLostError(
             f"the processes' store at {self._address} does not answer any more: {_first_line(error)}",

@@ -29,6 +29,7 @@ class Table:
         trainable: False for a table that training leaves as it is.
         init_fn: fills the new table in place, or None for the default.
         zch: the ``ZeroCollisionHash`` message of a table whose ids find their rows in training, or None.
+        constraints: the ``ParameterConstraints`` message on how ranks may share it, or None.
         features: names, in order of first use.
     """
 
@@ -40,6 +41,7 @@ class Table:
     trainable: bool
     init_fn: Callable[[torch.Tensor], Any] | None
     zch: Any | None = None
+    constraints: Any | None = None
     features: list[str] = field(default_factory=list)
 
     def bag_config(self, keys: Sequence[str] = ()) -> EmbeddingBagConfig:
@@ -92,9 +94,13 @@ class TableSet:
             trainable=bool(feature.config.trainable),
             init_fn=build_init_fn(init_fn or feature.config.init_fn, feature.name),
             zch=feature.zch,
+            constraints=feature.config.embedding_constraints if _is_constrained(feature) else None,
         )
         held = self.tables.setdefault(made.name, made)
-        for what in ("rows", "dim", "pooling", "data_type", "trainable", "zch"):
+        # One word on how ranks share it is enough.
+        held.constraints = held.constraints or made.constraints
+        made.constraints = made.constraints or held.constraints
+        for what in ("rows", "dim", "pooling", "data_type", "trainable", "zch", "constraints"):
             if getattr(held, what) != getattr(made, what):
                 raise ConfigError(
                     f"features {held.features[0]!r} and {feature.name!r} share the table {made.name!r}, "
@@ -116,6 +122,10 @@ class TableSet:
             for table in self.tables.values()
             for name in table.features
         }
+
+
+def _is_constrained(feature: Feature) -> bool:
+    return bool(feature.config.HasField("embedding_constraints"))
 
 
 def _choice(given: str, known: dict[str, Any], field_name: str, feature: Feature) -> str:

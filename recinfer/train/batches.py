@@ -17,6 +17,7 @@ from recinfer.models.base import Task
 from recinfer.train.label_columns import GroupCodes, check_labels, check_number_columns, numbers
 from recinfer.train.prefetch import prefetch
 from recinfer.train.row_shuffle import emit_in_order, emit_shuffled
+from recinfer.train.share import Share
 from recinfer.train.task_columns import grouping_columns, label_columns
 
 READ_ROWS = 8192
@@ -63,6 +64,7 @@ class BatchOptions:
         groups: columns that grouped metrics group by.
         shuffle_rows: rows that are shuffled among each other, 0 for input order.
         drop_remainder: leave out the last batch of an epoch if it is short.
+        evaluation: every row is needed, and batches without rows are no harm.
     """
 
     batch_size: int
@@ -71,6 +73,7 @@ class BatchOptions:
     groups: tuple[str, ...] = ()
     shuffle_rows: int = 0
     drop_remainder: bool = False
+    evaluation: bool = False
 
 
 def training_options(data_config: Any, groups: Sequence[str] = ()) -> BatchOptions:
@@ -95,6 +98,7 @@ def evaluation_options(data_config: Any, groups: Sequence[str] = ()) -> BatchOpt
         tuple(data_config.label_fields),
         tuple(data_config.sample_weight_fields),
         tuple(groups),
+        evaluation=True,
     )
 
 
@@ -106,12 +110,15 @@ class BatchSource:
         parser: makes the features.
         options: size, labels, shuffling.
         seed: of the shuffling.
+        rank, ranks: which part of the table to read, of how many; all ranks take equally many batches.
 
     Raises:
         InputError: a column is missing, or a label or weight column does not hold numbers.
     """
 
-    def __init__(self, reader: Reader, parser: Parser, options: BatchOptions, seed: int = 0) -> None:
+    def __init__(
+        self, reader: Reader, parser: Parser, options: BatchOptions, seed: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.reader, self.parser, self.options, self.seed = reader, parser, options, seed
         numeric = [*options.labels, *options.weights]
         self.columns = list(dict.fromkeys([*parser.columns, *numeric, *options.groups]))
@@ -120,7 +127,8 @@ class BatchSource:
         reader.check_columns(self.columns)
         check_number_columns(reader.schema, numeric)
         self.units = reader.units()
-        self.rows = sum(unit.rows for unit in self.units)
+        rows = sum(unit.rows for unit in self.units)
+        self.share = Share(rank, ranks, rows, options.batch_size, options.drop_remainder, options.evaluation)
 
     def reading(self, tasks: Sequence[Task]) -> BatchSource:
         """The same batches with every label and grouping column that tasks name, itself if they are all there.
@@ -131,13 +139,14 @@ class BatchSource:
         labels = tuple(dict.fromkeys([*self.options.labels, *label_columns(tasks)]))
         groups = tuple(dict.fromkeys([*self.options.groups, *grouping_columns(tasks)]))
         options = replace(self.options, labels=labels, groups=groups)
-        return self if options == self.options else BatchSource(self.reader, self.parser, options, self.seed)
+        if options == self.options:
+            return self
+        return BatchSource(self.reader, self.parser, options, self.seed, self.share.rank, self.share.ranks)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of one pass over the table."""
-        whole, rest = divmod(self.rows, self.options.batch_size)
-        return whole + (1 if rest and not self.options.drop_remainder else 0)
+        """Batches of one pass over this rank's part of the table, the same on all ranks."""
+        return self.share.steps
 
     def epoch(self, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
         """One pass over the table; close the iterator to stop its thread early.
@@ -155,28 +164,34 @@ class BatchSource:
     def _parsed(self, epoch: int, skip: int) -> Iterator[Batch]:
         codes = GroupCodes()
         for position, table in enumerate(self._tables(epoch)):
-            if position < skip:
-                continue
-            if table.num_rows < self.options.batch_size and self.options.drop_remainder:
-                return
-            yield self._parse(table, codes)
+            if position >= skip:
+                yield self._parse(table, codes)
 
     def _tables(self, epoch: int) -> Iterator[pa.RecordBatch]:
+        size = self.options.batch_size
+        empty = pa.RecordBatch.from_pylist([], pa.schema([self.reader.schema.field(name) for name in self.columns]))
         if not self.options.shuffle_rows:
-            return emit_in_order(self._read(range(len(self.units))), self.options.batch_size)
+            return self.share.cut(emit_in_order(self._read(range(len(self.units))), size), empty)
         generator = np.random.default_rng([self.seed, epoch])
-        order = generator.permutation(len(self.units))
-        return emit_shuffled(self._read(order), self.options.batch_size, self.options.shuffle_rows, generator)
+        # All ranks agree on the order of units; rows are then shuffled by each for itself.
+        rows = self._read(generator.permutation(len(self.units)))
+        if self.share.ranks > 1:
+            generator = np.random.default_rng([self.seed, epoch, self.share.rank])
+        return self.share.cut(emit_shuffled(rows, size, self.options.shuffle_rows, generator), empty)
 
     def _read(self, order: Sequence[int] | np.ndarray[Any, Any]) -> Iterator[pa.RecordBatch]:
         numeric = [*self.options.labels, *self.options.weights]
-        for index in order:
-            unit = self.units[index]
-            row = unit.first_row
-            for part in self.reader.read(unit, self.columns, READ_ROWS):
-                check_labels(part, numeric, unit.path, row)
-                row += part.num_rows
-                yield part
+        for unit, first, last in self.share.of(self.units, order):
+            row = 0
+            for batch in self.reader.read(unit, self.columns, READ_ROWS):
+                begin, end = max(first - row, 0), min(last - row, batch.num_rows)
+                if begin < end:
+                    part = batch.slice(begin, end - begin)
+                    check_labels(part, numeric, unit.path, unit.first_row + row + begin)
+                    yield part
+                row += batch.num_rows
+                if row >= last:
+                    break
 
     def _parse(self, table: pa.RecordBatch, codes: GroupCodes) -> Batch:
         options = self.options

@@ -14,9 +14,10 @@ from torch.distributed.checkpoint.metadata import Metadata
 from torchrec.optim.keyed import KeyedOptimizer
 
 from recinfer.data.files import sync_folder
+from recinfer.distributed.shards import local_parts
 from recinfer.errors import ModelError, OutputError
 from recinfer.nn.managed_collision import settle
-from recinfer.train.checkpoint_fit import check_fit, local_parts
+from recinfer.train.checkpoint_fit import check_fit
 from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest, newest, step_of
 from recinfer.train.checkpoint_parts import META, PARTS, discard, parts_of, read_meta
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors

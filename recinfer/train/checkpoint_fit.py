@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-import torch
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
+from recinfer.distributed.shards import live_shape
 from recinfer.errors import ModelError
 
 SHOWN = 5
@@ -37,20 +37,6 @@ def check_fit(index: Metadata, state: Mapping[str, Any], source: str) -> None:
     lines += _listed("unknown to the model", unexpected)
     lines += _listed("of another shape", wrong)
     raise ModelError("\n  ".join(lines), "use the pipeline.config that the checkpoint was trained with")
-
-
-def live_shape(tensor: Any) -> tuple[int, ...]:
-    """The shape of a whole tensor; a sharded one keeps it in its metadata (asking itself is deprecated)."""
-    metadata = getattr(tensor, "metadata", None)
-    return tuple(metadata().size if metadata is not None else tensor.shape)
-
-
-def local_parts(tensor: Any) -> list[tuple[tuple[int, ...], torch.Tensor]]:
-    """(offsets, memory) of what this rank holds: all of a plain tensor, no or some parts of a sharded one."""
-    shards = getattr(tensor, "local_shards", None)
-    if shards is None:
-        return [((0,) * tensor.dim(), tensor)]
-    return [(tuple(shard.metadata.shard_offsets), shard.tensor) for shard in shards()]
 
 
 def _shape(stored: Any) -> tuple[int, ...] | None:

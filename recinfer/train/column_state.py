@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
+from recinfer.distributed.shards import live_shape, local_parts
 from recinfer.errors import ModelError
-from recinfer.train.checkpoint_fit import live_shape, local_parts
 from recinfer.train.checkpoint_storage import read_all, read_index
 
 

@@ -10,7 +10,8 @@ import torch.distributed as dist
 from torch import nn
 
 from recinfer.data.parser import Tensors
-from recinfer.distributed.sharding import plan_json, shard
+from recinfer.distributed.plan_table import plan_json
+from recinfer.distributed.sharding import shard
 from recinfer.models.base import Model, Task
 from recinfer.train.batches import Batch
 from recinfer.train.checkpoint import TrainState

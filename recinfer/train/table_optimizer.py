@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torchrec.optim.keyed import KeyedOptimizer
 
-from recinfer.distributed.sharding import local_part
+from recinfer.distributed.shards import local_parts
 from recinfer.train.optimizer_state import fused_state
 from recinfer.train.schedules import Schedule
 
@@ -25,7 +25,8 @@ class TableOptimizer:
         if initial_state:
             with torch.no_grad():
                 for state in fused_state(fused).values():
-                    local_part(state).fill_(initial_state)
+                    for _, part in local_parts(state):
+                        part.fill_(initial_state)
 
     def set_rate(self, rate: float) -> None:
         """Sets the rate of the next backward pass."""

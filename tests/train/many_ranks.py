@@ -41,7 +41,7 @@ from tests.train.conftest import DIN, make_table, new_model
 
 STEPS, ROWS = 3, 32
 GRADE = """
-feature_configs { id_feature { feature_name: "grade" expression: "item:grade" embedding_dim: 8 num_buckets: 3 } }
+feature_configs { id_feature { feature_name: "grade" expression: "item:grade" embedding_dim: 8 num_buckets: 7 } }
 """
 OPTIMIZERS = {"adagrad": EmbOptimType.EXACT_ADAGRAD, "rowwise_adagrad": EmbOptimType.EXACT_ROWWISE_ADAGRAD}
 
@@ -55,7 +55,7 @@ class Layout:
     sequences: str = "table_wise"
 
 
-# Three rows on four ranks leave a rank without any.
+# Seven rows on four ranks: one has fewer.
 LAYOUTS = {
     "rows4": Layout(4, {"user_emb": "row_wise", "item_emb": "row_wise", "grade_emb": "row_wise"}),
     "mixed2": Layout(2, {"user_emb": "row_wise"}),
@@ -64,7 +64,7 @@ LAYOUTS = {
 
 
 def config_of(optimizer: str) -> Any:
-    """The DIN of these tests without dropout, with a table of three rows."""
+    """The DIN of these tests without dropout, with a table of seven rows."""
     text = DIN.replace("dropout_ratio: 0.1", "").replace("adagrad_optimizer", f"{optimizer}_optimizer")
     text = text.replace('feature_names: "price" group', 'feature_names: "price" feature_names: "grade" group')
     return text_format.Parse(text + GRADE, EasyRecConfig())
@@ -73,7 +73,7 @@ def config_of(optimizer: str) -> Any:
 def rows_of(step: int, rows: int = ROWS) -> pa.Table:
     """The rows of a step; all ranks together learn from them."""
     table = make_table(rows, 100 + step)
-    return table.append_column("grade", pa.array([row % 3 for row in range(rows)]))
+    return table.append_column("grade", pa.array([row % 7 for row in range(rows)]))
 
 
 def parsed(config: Any, table: pa.Table) -> tuple[dict[str, torch.Tensor], torch.Tensor]:

@@ -17,7 +17,7 @@ import torch.distributed as dist
 import recinfer
 from recinfer.config.save import save_pipeline_config
 from recinfer.distributed.process_group import process_group
-from recinfer.distributed.sharding import local_part
+from recinfer.distributed.shards import local_parts
 from recinfer.env import Environment
 from recinfer.train.checkpoint import Position, latest, load, load_training, save
 from recinfer.train.learner import Learner
@@ -52,7 +52,7 @@ def step(learner: Learner, config: Any, number: int) -> None:
 
 def whole(learner: Learner) -> State:
     state = learner.module.state_dict() | optimizer_state(learner.dense, learner.tables.fused)
-    return {name: local_part(value).clone() for name, value in state.items()}
+    return {name: local_parts(value)[0][1].clone() for name, value in state.items()}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from recinfer.config.load import load_pipeline_config
 from recinfer.distributed.process_group import process_group
-from recinfer.distributed.sharding import local_part
+from recinfer.distributed.shards import local_parts
 from recinfer.env import Environment
 from recinfer.errors import ModelError
 from recinfer.train.checkpoint import Position, TrainState, load_training, save
@@ -42,11 +42,13 @@ def test_the_references_training_goes_on(
     """Its planner gave small tables to the dense optimizer; those start anew, all else is as it was."""
     folder = shared / "checkpoints" / "deepfm_criteo"
     learner = learner_of(load_pipeline_config(folder / "pipeline.config"), group)
-    fresh = {key: local_part(value).clone() for key, value in fused_state(learner.tables.fused).items()}
+    fresh = {key: local_parts(value)[0][1].clone() for key, value in fused_state(learner.tables.fused).items()}
     with caplog.at_level(logging.WARNING, "recinfer"):
         assert load_training(learner.state, folder / "model.ckpt-11") == Position(11)
     stored = read_all(folder / "model.ckpt-11" / "optimizer")
-    found = {key: local_part(value) for key, value in optimizer_state(learner.dense, learner.tables.fused).items()}
+    found = {
+        key: local_parts(value)[0][1] for key, value in optimizer_state(learner.dense, learner.tables.fused).items()
+    }
     moved = [key for key in found if key not in stored]
     assert len(moved) == 29 and "start without state: cat_0_emb_wide, " in caplog.text and "and 24 more" in caplog.text
     for key, value in found.items():
@@ -62,7 +64,9 @@ def learner(config: Any, group: dist.ProcessGroup) -> Learner:
 
 def write(learner: Learner, folder: Path, changes: dict[str, torch.Tensor | None]) -> Path:
     """The learner's own optimizer state, with entries set or (None) left out."""
-    state = {key: local_part(value) for key, value in optimizer_state(learner.dense, learner.tables.fused).items()}
+    state = {
+        key: local_parts(value)[0][1] for key, value in optimizer_state(learner.dense, learner.tables.fused).items()
+    }
     state |= {key: value for key, value in changes.items() if value is not None}
     write_tensors(folder, {key: value for key, value in state.items() if changes.get(key, value) is not None})
     return folder

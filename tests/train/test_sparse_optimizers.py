@@ -13,7 +13,8 @@ from torch import nn
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, EmbeddingCollection, EmbeddingConfig, KeyedJaggedTensor
 
 from recinfer.distributed.process_group import process_group
-from recinfer.distributed.sharding import local_part, shard
+from recinfer.distributed.sharding import shard
+from recinfer.distributed.shards import local_parts
 from recinfer.env import Environment
 from recinfer.errors import ConfigError
 from recinfer.protos.sparse_optimizer_pb2 import SparseOptimizer
@@ -68,7 +69,7 @@ def train_fused(
     for step in range(steps):
         table_optimizer.set_rate(sparse.schedule.at(step, 0))
         sharded().backward()
-    return before, {name: local_part(tensor) for name, tensor in sharded.state_dict().items()}
+    return before, {name: local_parts(tensor)[0][1] for name, tensor in sharded.state_dict().items()}
 
 
 def train_plain(

@@ -15,7 +15,8 @@ from google.protobuf import text_format
 from torch import nn
 
 from recinfer.distributed.process_group import process_group
-from recinfer.distributed.sharding import local_part, shard
+from recinfer.distributed.sharding import shard
+from recinfer.distributed.shards import local_parts
 from recinfer.env import Environment
 from recinfer.errors import ModelError
 from recinfer.features import build_features
@@ -195,7 +196,7 @@ def test_a_row_that_changes_hands_starts_anew(kind: str) -> None:
     with process_group(Environment()) as group:
         sharded = shard(model, fused, group, torch.device("cpu"), initial)
         for state in fused_state(sharded.fused_optimizer).values():
-            local_part(state).fill_(initial)
+            local_parts(state)[0][1].fill_(initial)
         for ids in ([1, 2], [1, 2], [1, 9]):
             batch = {"f.values": torch.tensor(ids), "f.lengths": torch.tensor([1, 1], dtype=torch.int32)}
             sharded(batch)["deep"].sum().backward()
@@ -203,8 +204,8 @@ def test_a_row_that_changes_hands_starts_anew(kind: str) -> None:
         ids, places = (slots.state_dict()[f"_mch_{part}"] for part in ("sorted_raw_ids", "remapped_ids_mapping"))
         row = dict(zip(ids.tolist(), places.tolist(), strict=True))
         assert row.keys() == {1, 9, FREE}
-        weight = next(local_part(each) for name, each in sharded.state_dict().items() if name.endswith("weight"))
-        states = [local_part(state) for state in fused_state(sharded.fused_optimizer).values()]
+        weight = next(local_parts(each)[0][1] for name, each in sharded.state_dict().items() if name.endswith("weight"))
+        states = [local_parts(state)[0][1] for state in fused_state(sharded.fused_optimizer).values()]
     moved = {1: 3, 9: 1}
     for each, steps in moved.items():
         sums = [initial + step for step in range(1, steps + 1)] if kind != "EXACT_SGD" else [1.0] * steps

@@ -1,0 +1,141 @@
+"""How each embedding table may be placed: what the config allows, less what cannot be done with that table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torchrec.distributed.planner import ParameterConstraints
+
+from recinfer.errors import ConfigError
+from recinfer.nn.model_tables import PlacedTable
+
+logger = logging.getLogger(__name__)
+
+DATA_PARALLEL, TABLE_WISE, ROW_WISE, COLUMN_WISE = "data_parallel", "table_wise", "row_wise", "column_wise"
+# Those within and across machines, which NCCL serves and gloo does not.
+GPU_ONLY = ("table_row_wise", "table_column_wise", "grid_shard")
+CPU_KERNELS = ("dense", "fused")
+GPU_KERNELS = (*CPU_KERNELS, "fused_uvm", "fused_uvm_caching")
+# fbgemm's kernels read rows four numbers at a time.
+LEAST_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class World:
+    """Where tables can lie.
+
+    Attributes:
+        ranks: how many processes there are.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    ranks: int
+    device: str
+
+    @property
+    def sharding_types(self) -> tuple[str, ...]:
+        """Those that run here."""
+        everywhere = (DATA_PARALLEL, TABLE_WISE, ROW_WISE, COLUMN_WISE)
+        return everywhere if self.device == "cpu" else (*everywhere, *GPU_ONLY)
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Those that run here."""
+        return CPU_KERNELS if self.device == "cpu" else GPU_KERNELS
+
+
+def plan_constraints(
+    tables: Sequence[PlacedTable], world: World, general: Any | None = None
+) -> dict[str, ParameterConstraints]:
+    """The planner's constraints, by table.
+
+    Without a word of the config, a table lies whole on one rank, or is split by rows if it is larger than an even share
+    of all tables. On GPUs torchrec's planner chooses, since it knows their memory.
+
+    Args:
+        tables: of the model.
+        world: where they can lie.
+        general: ``train_config.global_embedding_constraints``; a feature's own ``embedding_constraints`` win.
+
+    Raises:
+        ConfigError: a type or kernel is unknown, or does not run here.
+    """
+    share = sum(table.bytes for table in tables) / world.ranks
+    found: dict[str, ParameterConstraints] = {}
+    for placed in tables:
+        wanted = placed.table.constraints or general
+        types = _types(placed, world, wanted, large=placed.bytes > share)
+        # Tables of one name in bags and in sequences are apart, but torchrec's planner knows them by name only.
+        earlier = found.get(placed.table.name)
+        if earlier is not None and earlier.sharding_types:
+            types = [kind for kind in types if kind in earlier.sharding_types] or [TABLE_WISE]
+        found[placed.table.name] = ParameterConstraints(
+            sharding_types=types or None,
+            compute_kernels=_kernels(placed, world, wanted, types),
+            min_partition=_column_width(placed.table.dim, world.ranks),
+        )
+    return found
+
+
+def _types(placed: PlacedTable, world: World, wanted: Any | None, large: bool) -> list[str]:
+    """Sharding types to choose from; empty for any."""
+    if placed.table.zch is not None:
+        return [ROW_WISE]
+    asked = list(wanted.sharding_types) if wanted is not None else []
+    for kind in asked:
+        if kind not in world.sharding_types:
+            raise ConfigError(
+                f"sharding type {kind!r} of embedding table {placed.table.name!r} does not run on {world.device}",
+                f"use {', '.join(world.sharding_types)}",
+            )
+    if world.ranks == 1:
+        alike = set(asked) == {DATA_PARALLEL} and _fits(DATA_PARALLEL, placed, world)
+        return [DATA_PARALLEL] if alike else [TABLE_WISE]
+    if not asked:
+        if world.device != "cpu":
+            return []
+        asked = [ROW_WISE] if large else [TABLE_WISE]
+    possible = [kind for kind in asked if _fits(kind, placed, world)]
+    if not possible:
+        logger.info("table %s cannot be split as %s; it lies whole on one rank", placed.table.name, ", ".join(asked))
+    return possible or [TABLE_WISE]
+
+
+def _fits(kind: str, placed: PlacedTable, world: World) -> bool:
+    """Whether a table can be split that way."""
+    if kind == ROW_WISE:
+        # A rank without rows of its last table makes fbgemm's CPU kernels read behind their list of sizes.
+        block = -(-placed.table.rows // world.ranks)
+        return block * (world.ranks - 1) < placed.table.rows
+    if kind == COLUMN_WISE:
+        return placed.table.dim >= 2 * LEAST_COLUMNS
+    if kind == DATA_PARALLEL and world.device == "cpu" and placed.is_sequence:
+        raise ConfigError(
+            f"embedding table {placed.table.name!r} is looked up step by step; data_parallel is for pooled ones",
+            f"use {TABLE_WISE}, {ROW_WISE} or {COLUMN_WISE}",
+        )
+    return True
+
+
+def _kernels(placed: PlacedTable, world: World, wanted: Any | None, types: Sequence[str]) -> list[str]:
+    asked = list(wanted.compute_kernels) if wanted is not None else []
+    for kernel in asked:
+        if kernel not in world.kernels:
+            raise ConfigError(
+                f"compute kernel {kernel!r} of embedding table {placed.table.name!r} does not run on {world.device}",
+                f"use {', '.join(world.kernels)}",
+            )
+    # Tables that every rank holds learn by the dense optimizer; torchrec has no other kernel for them, and that one for
+    # no others.
+    fused = [kernel for kernel in asked if kernel != "dense"] or ["fused"]
+    if not types:
+        return ["dense", *fused]
+    return (["dense"] if DATA_PARALLEL in types else []) + (fused if set(types) != {DATA_PARALLEL} else [])
+
+
+def _column_width(dim: int, ranks: int) -> int:
+    """Columns of a part, so that there are as many parts as ranks where a table is wide enough."""
+    return max(LEAST_COLUMNS, -(-dim // ranks // LEAST_COLUMNS) * LEAST_COLUMNS)
