@@ -29,10 +29,11 @@ MAP = pa.map_(pa.int64(), pa.float32())
     [
         (ID, pa.array(["1", "2\x03x", "3"]), 1, ["'f'", "'x'", "whole number"]),
         (ID, pa.array(["1", "", "1.5"]), 2, ["'f'", "'1.5'", "whole number"]),
-        (ID, pa.array([["1"], [], ["2", "99999999999999999999"]]), 2, ["'f'", "99999999999999999999"]),
+        (ID, pa.array([["1"], [], ["2", "99999999999999999999"]]), 2, ["'f'", "99999999999999999999", "64 bits"]),
         (ID, pa.array([1, None, 9]), 2, ["'f'", "id 9", "9 rows"]),
         (ID, pa.array([[1, 2], [], [8, -1]]), 2, ["'f'", "id -1", "9 rows"]),
-        (ID, pa.array([2**64 - 1], pa.uint64()), 0, ["'f'", "9 rows"]),
+        (ID, pa.array([2**64 - 1], pa.uint64()), 0, ["'f'", "18446744073709551615", "64 bits"]),
+        (ID, pa.array([[3], [2**64 - 1]], pa.list_(pa.uint64())), 1, ["'f'", "18446744073709551615", "64 bits"]),
         (WEIGHTED, pa.array(["1:2", "x:1"]), 1, ["'f'", "'x'", "whole number"]),
         (WEIGHTED, pa.array(["1:2", "3", "1:1\x032:heavy"]), 2, ["'f'", "'heavy'", "a number"]),
         (WEIGHTED, pa.array([[(1, 1.0)], None, [(10, 1.0)]], MAP), 2, ["'f'", "id 10"]),
@@ -203,3 +204,18 @@ def test_rows_are_searched_where_an_error_does_not_name_one() -> None:
     parsed = parse_good_rows(Parser([FailsWithoutRow()]), pa.record_batch({"f": [1, 13, 2, 13]}))
     assert [(row.row, row.reason) for row in parsed.bad] == [(1, "13 is unlucky"), (3, "13 is unlucky")]
     assert parsed.tensors["f.values"].flatten().tolist() == [1, 2]
+
+
+def test_many_bad_rows_do_not_take_a_parse_of_all_rows_each() -> None:
+    read: list[int] = []
+
+    class Counting(FailsWithoutRow):
+        def parse(self, column: pa.Array) -> dict[str, np.ndarray]:
+            read.append(len(column))
+            return super().parse(column)
+
+    rows = 1024
+    parsed = parse_good_rows(Parser([Counting()]), pa.record_batch({"f": [13] * rows}))
+    assert len(parsed.bad) == rows and parsed.tensors["f.values"].shape == (0, 1)
+    # Each level of halving reads all rows once: ten levels below the whole.
+    assert sum(read) <= rows * 13

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from recinfer.errors import BadRowError, ConfigError, InputError
 
 Lengths = npt.NDArray[np.int64]
+SEPARATED = "several in one text stand apart by the feature's `separator`"
 
 
 @dataclass
@@ -167,9 +168,12 @@ def _first_bad_value(rows: Ragged, values: pa.Array, kind: pa.DataType, name: st
             low = middle
         except pa.ArrowInvalid:
             high = middle
-    row = rows.row_of(low)
-    wanted = "a whole number" if pa.types.is_integer(kind) else "a number"
-    return BadRowError(f"column {name!r}: {values[low].as_py()!r} is not {wanted}", row=row)
+    row, value = rows.row_of(low), values[low].as_py()
+    if not pa.types.is_integer(kind):
+        return BadRowError(f"column {name!r}: {value!r} is not a number", SEPARATED, row)
+    if str(value).removeprefix("-").isdecimal():
+        return BadRowError(f"column {name!r}: {value} does not fit into 64 bits", "give ids below 2**63", row)
+    return BadRowError(f"column {name!r}: {value!r} is not a whole number", f"give ids as numbers; {SEPARATED}", row)
 
 
 def bad_default(default: str, name: str, wanted: str) -> ConfigError:

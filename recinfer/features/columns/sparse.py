@@ -49,7 +49,8 @@ def parse_sparse(column: pa.Array, name: str, separator: str, default: str) -> S
         InputError: the column has a type that cannot hold ids.
     """
     fill = default_ids(default, separator, name)
-    if pa.types.is_integer(column.type) and not column.null_count:
+    # Unsigned numbers of 64 bits may not fit: they go the way that looks.
+    if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type) and not column.null_count:
         return SparseColumn(column.to_numpy().astype(np.int64, copy=False), np.ones(len(column), np.int64))
     rows = ragged_values(column, name, separator)
     values = to_numbers(rows, pa.int64(), name)
