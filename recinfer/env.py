@@ -143,3 +143,12 @@ def limit_library_threads(threads: int) -> None:
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+
+
+def outlive_collectives() -> None:
+    """Lets a process go on when another one is lost in the middle of a collective on GPUs; what the user has set wins.
+
+    By default NCCL's watchdog aborts the process, before anybody can say who was lost. Works only before the process
+    group is made.
+    """
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2")

@@ -18,6 +18,7 @@ HARMLESS_WARNINGS = (
     ".*TypedStorage is deprecated",
     ".*ShardedTensor",
     ".*is deprecated.*[Pp]lease use",
+    ".*`broadcast_buffers` is deprecated",
 )
 CHATTY_LOGGERS = ("torch.fx._symbolic_trace", "torch.distributed", "torchrec", "fbgemm_gpu")
 

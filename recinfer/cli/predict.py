@@ -11,20 +11,15 @@ import click
 from recinfer.cli.logs import be_quiet
 from recinfer.cli.options import AT_LEAST_ONE, DATASET_TYPES, NOT_NEGATIVE, WRITER_TYPES, NameList, as_json
 from recinfer.cli.output import print_json
+from recinfer.cli.predict_model import ChosenModel, chosen_model
 from recinfer.cli.run import Command
 
 if TYPE_CHECKING:
     from recinfer.predict.job import PredictOptions, Prepared
-    from recinfer.predict.scorer import Scorer
 
 
 @click.command(cls=Command, when_stopped="nothing that was done is lost: the same command goes on from here")
-@click.option(
-    "--scripted_model_path",
-    required=True,
-    metavar="FOLDER",
-    help="An export, or a checkpoint with its pipeline.config in it or beside it.",
-)
+@chosen_model
 @click.option("--predict_input_path", required=True, metavar="PATH", help="A file, folder, glob or comma list.")
 @click.option(
     "--predict_output_path", metavar="FOLDER", help="Complete once it holds _SUCCESS. Required but for --dry-run."
@@ -80,7 +75,8 @@ if TYPE_CHECKING:
 @as_json("the summary")
 @click.option("--quiet", is_flag=True, help="Print no progress and no summary.")
 def predict(
-    scripted_model_path: str,
+    scripted_model_path: str | None,
+    pipeline_config: str | None,
     predict_input_path: str,
     predict_output_path: str | None,
     dataset_type: str | None,
@@ -95,22 +91,21 @@ def predict(
     Also: recinfer-predict, python -m recinfer.predict, torchrun ... -m recinfer.predict for many processes.
     """
     began = time.perf_counter()
+    model = ChosenModel(scripted_model_path, pipeline_config, settings)
+    model.check()
     _check_flags(predict_output_path, dry_run, settings)
     if quiet:
         be_quiet()
     options = _options(predict_output_path, settings)
     from recinfer.cli.predict_ranks import run_on_ranks
     from recinfer.env import read_environment
-    from recinfer.main import load_scorer, prepare_prediction
-
-    def load() -> Scorer:
-        return load_scorer(scripted_model_path, fallback=settings["fallback"], public_key=settings["public_key"])
+    from recinfer.main import prepare_prediction
 
     environment = read_environment()
     if environment.world_size > 1:
         if predict_output_path is not None and not dry_run:
             run_on_ranks(
-                load,
+                model,
                 predict_input_path,
                 predict_output_path,
                 options,
@@ -124,7 +119,7 @@ def predict(
             return
         if environment.rank:
             return
-    scorer = load()
+    scorer = model.load()
     prepared = prepare_prediction(scorer, predict_input_path, predict_output_path, options, dataset_type=dataset_type)
     if dry_run or predict_output_path is None:
         from recinfer.cli.dry_run import show_plan

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from recinfer.cli.logs import be_quiet
 from recinfer.cli.output import print_json
+from recinfer.cli.predict_model import ChosenModel
 
 if TYPE_CHECKING:
-    from recinfer.predict.job import PredictOptions
-    from recinfer.predict.scorer import Scorer
+    from recinfer.predict.job import PredictOptions, PredictSummary, Prepared
+    from recinfer.predict.pipeline import OnProgress
 
 
 def run_on_ranks(
-    load: Callable[[], Scorer],
+    model: ChosenModel,
     input_path: str,
     output: str,
     options: PredictOptions,
@@ -27,21 +28,28 @@ def run_on_ranks(
     quiet: bool,
 ) -> None:
     """Predicts with all processes of the job; rank 0 shows progress and the summary."""
+    from recinfer.cli.plan_table import print_plan
     from recinfer.cli.progress import show_progress
     from recinfer.cli.summary import print_summary
     from recinfer.main.ranks import predict_on_ranks
+    from recinfer.main.sharded import predict_sharded
 
     if rank:
         be_quiet()
-    summary = predict_on_ranks(
-        load,
-        input_path,
-        output,
-        options,
-        dataset_type=dataset_type,
-        watch=lambda prepared: show_progress(prepared, quiet, ranks),
-        began=began,
-    )
+
+    def watch(prepared: Prepared) -> AbstractContextManager[OnProgress | None]:
+        return show_progress(prepared, quiet, ranks)
+
+    summary: PredictSummary | None
+    if model.is_sharded:
+        show = (lambda rows: None) if quiet else print_plan
+        summary = predict_sharded(
+            model.find, input_path, output, options, dataset_type=dataset_type, on_plan=show, watch=watch, began=began
+        )
+    else:
+        summary = predict_on_ranks(
+            model.load, input_path, output, options, dataset_type=dataset_type, watch=watch, began=began
+        )
     if summary is None:
         return
     if as_json:

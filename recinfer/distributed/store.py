@@ -71,9 +71,12 @@ class Board:
             raise self._lost(error) from error
 
     def store(self, name: str) -> dist.Store:
-        """A store of its own for torch, with keys under a name."""
+        """A store of its own for torch, with keys under a name.
+
+        It has its own connection: torch waits for keys, and others that use this one would have to wait too.
+        """
         assert isinstance(self._store, dist.Store)
-        return dist.PrefixStore(name, self._store)
+        return dist.PrefixStore(name, self._store.clone())  # type: ignore[attr-defined]
 
     def _lost(self, error: RuntimeError) -> StoreLostError:
         return StoreLostError(

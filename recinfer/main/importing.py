@@ -49,7 +49,7 @@ def import_checkpoint(
     from recinfer.config.problems import raise_problems
     from recinfer.config.save import save_pipeline_config
     from recinfer.features import build_features
-    from recinfer.main.scorer import table_rows
+    from recinfer.main.table_rows import table_rows
     from recinfer.models import MODELS, build_model
     from recinfer.train.checkpoint import named_state
     from recinfer.train.checkpoint_import import convert, open_source, target_of

@@ -45,6 +45,8 @@ def predict_on_ranks(
         ToldByOtherRankError: elsewhere.
     """
     from recinfer.distributed.store import open_board
+    from recinfer.predict.rank_cards import make_card
+    from recinfer.predict.rank_gathering import gather
     from recinfer.predict.rank_session import open_session
     from recinfer.predict.ranks import follow, lead
     from recinfer.predict.threads import rank_threads
@@ -60,15 +62,17 @@ def predict_on_ranks(
                 prepared = prepare_prediction(
                     scorer, predict_input_path, predict_output_path, options, dataset_type=dataset_type
                 )
+        gather(session, make_card(scorer.fingerprint, options))
         if not session.leads:
             follow(session, scorer, options)
             return None
-        _warn_of_idle(prepared, environment.world_size)
+        warn_of_idle(prepared, environment.world_size)
         with watch(prepared) as on_progress:
             return lead(session, prepared, predict_output_path, options, on_progress=on_progress, began=began)
 
 
-def _warn_of_idle(prepared: Prepared, world_size: int) -> None:
+def warn_of_idle(prepared: Prepared, world_size: int) -> None:
+    """Says so where some processes will have nothing to do."""
     units, rows = len(prepared.plan.units), prepared.plan.rows
     if world_size > units:
         logger.warning(

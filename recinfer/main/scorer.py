@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recinfer.errors import ConfigError, ModelError, SignatureMissingError
 from recinfer.main.config import PathLike, load_config
+from recinfer.main.table_rows import table_rows
 
 if TYPE_CHECKING:
     import torch
@@ -71,25 +71,30 @@ def _from_export(folder: Path, fallback: str | None, public_key: PathLike | None
 
 
 def _from_weights(config_path: Path, weights: Path) -> Scorer:
+    from recinfer.main.checkpoint_model import CheckpointModel, refuse_two_towers
+
+    if not config_path.is_file():
+        raise ConfigError(f"{config_path} does not exist", "give the pipeline.config of the weights")
+    config = load_config(config_path)
+    refuse_two_towers(config)
+    if weights.is_file():
+        return _from_safetensors(config, weights)
+    from recinfer.train.checkpoint import find_checkpoint
+
+    return CheckpointModel(config, find_checkpoint(weights)).load_scorer()
+
+
+def _from_safetensors(config: Any, weights: Path) -> Scorer:
     from recinfer.features import build_features
     from recinfer.features.used import used_features
     from recinfer.main.fingerprint import fingerprint
     from recinfer.models import build_model
     from recinfer.predict.model_scorer import ModelScorer
 
-    if not config_path.is_file():
-        raise ConfigError(f"{config_path} does not exist", "give the pipeline.config of the weights")
-    config = load_config(config_path)
-    tensors = _read_safetensors(weights) if weights.is_file() else None
-    features = build_features(config, _table_rows(tensors, weights))
+    tensors = _read_safetensors(weights)
+    features = build_features(config, table_rows({name: tensor.shape for name, tensor in tensors.items()}))
     model = build_model(config, features)
-    if tensors is not None:
-        _fill(model, tensors, weights)
-    else:
-        from recinfer.train.checkpoint import find_checkpoint, load
-
-        weights = find_checkpoint(weights)
-        load(model, weights)
+    _fill(model, tensors, weights)
     return ModelScorer(model, used_features(config, features), fingerprint(weights), config.data_config)
 
 
@@ -103,27 +108,6 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise ModelError(
             f"{path} is no safetensors file: {error}", "give a .safetensors file or a checkpoint"
         ) from error
-
-
-def _table_rows(tensors: dict[str, torch.Tensor] | None, weights: Path) -> dict[str, int]:
-    """Rows of each embedding table, by name, so that a vocabulary file that is not here is not needed for its size."""
-    if tensors is not None:
-        return table_rows({name: tensor.shape for name, tensor in tensors.items()})
-    from recinfer.train.checkpoint import find_checkpoint
-    from recinfer.train.checkpoint_storage import read_index
-
-    index = read_index(find_checkpoint(weights) / "model").state_dict_metadata
-    return table_rows({name: entry.size for name, entry in index.items() if hasattr(entry, "size")})
-
-
-def table_rows(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Rows of each embedding table, by its name, from the shapes of a model's parameters."""
-    marks = (".embedding_bags.", ".embeddings.")
-    return {
-        name.split(".")[-2]: int(shape[0])
-        for name, shape in shapes.items()
-        if name.endswith(".weight") and any(mark in name for mark in marks)
-    }
 
 
 def _fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:

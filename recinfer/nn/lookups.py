@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ class Lookups:
             lengths=torch.cat(list(self.lengths)),
             weights=None if self.weights is None else torch.cat(list(self.weights)),
         )
+
+
+# Takes the lookups of one collection out of a parsed batch.
+TakeLookups = Callable[[dict[str, torch.Tensor]], Lookups]
 
 
 def look_up_in(collection: nn.Module, lookups: Lookups) -> Any:

@@ -12,7 +12,7 @@ from torchrec import KeyedTensor
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn.dense_embedding import DenseEmbeddings
-from recinfer.nn.lookups import BagInputs, look_up_in
+from recinfer.nn.lookups import BagInputs, TakeLookups, look_up_in
 from recinfer.nn.managed_collision import look_up, managed_bags, managed_lookups
 from recinfer.nn.table_collections import bag_collection
 from recinfer.nn.tables import Table, TableSet
@@ -105,6 +105,11 @@ class PooledEmbeddings(nn.Module):
         """To be called when a collection is replaced: each kind orders its outputs differently."""
         self._columns: dict[str, tuple[int, int]] | None = None
         self._managed_columns: dict[str, tuple[int, int]] | None = None
+
+    def collection_inputs(self) -> dict[str, TakeLookups]:
+        """What each collection looks up in a batch, by the collection's path inside this module."""
+        inputs: dict[str, TakeLookups] = {"ebc": self.inputs.of} if self.tables else {}
+        return inputs | ({"mc_ebc": self.managed_inputs.of} if self.managed_tables else {})
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Each group's features side by side: [B, sum of the group's dims], by name; empty groups are left out."""

@@ -10,7 +10,7 @@ from torch import nn
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.nn import jagged
-from recinfer.nn.lookups import Lookups, look_up_in
+from recinfer.nn.lookups import Lookups, TakeLookups, look_up_in
 from recinfer.nn.managed_collision import look_up, managed_lookups, managed_sequences
 from recinfer.nn.pooled_embeddings import table_suffix
 from recinfer.nn.table_collections import sequence_collection
@@ -68,6 +68,16 @@ class SequenceEmbeddings(nn.Module):
         """Width of a group's steps."""
         return sum(feature.output_dim for feature in self.groups[group] if feature.is_sequence)
 
+    def collection_inputs(self) -> dict[str, TakeLookups]:
+        """What each collection looks up in a batch, by the collection's path inside this module."""
+
+        def take(keys: Sequence[str], names: Sequence[str]) -> TakeLookups:
+            return lambda batch: self._lookups(batch, keys, names)
+
+        plain = {f"ec_dict.{dim}": take(names, names) for dim, names in self._names.items()}
+        managed = {f"mc_ec_dict.{dim}": take(list(held), list(held.values())) for dim, held in self._managed.items()}
+        return plain | managed
+
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Per group ``<group>.query`` [B, query_dim], ``.sequence`` [steps, step_dim] and ``.sequence_length`` [B]."""
         looked_up = self._look_up(batch)
@@ -85,12 +95,12 @@ class SequenceEmbeddings(nn.Module):
     def _look_up(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The embedding of every id: [sum, dim] per sparse feature and table."""
         out: dict[str, torch.Tensor] = {}
+        inputs = self.collection_inputs()
         for dim, keys in self._looked_up.items():
-            names = self._names[dim]
-            found = look_up_in(self.ec_dict[str(dim)], self._lookups(batch, names, names))
+            found = look_up_in(self.ec_dict[str(dim)], inputs[f"ec_dict.{dim}"](batch))
             out.update({key: found[key].values().to(torch.float32) for key in keys})
         for dim, lookups in self._managed.items():
-            found = look_up(self.mc_ec_dict[str(dim)], self._lookups(batch, list(lookups), list(lookups.values())))
+            found = look_up(self.mc_ec_dict[str(dim)], inputs[f"mc_ec_dict.{dim}"](batch))
             out.update({key: found[key].values().to(torch.float32) for key in lookups})
         return out
 

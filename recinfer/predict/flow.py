@@ -93,14 +93,22 @@ class Lane(Generic[T]):
     def get(self) -> T | None:
         """The next item, or None after the last."""
         while True:
-            self._stop.check()
             try:
-                item = self._queue.get(timeout=POLL_SECONDS)
+                return self.poll(POLL_SECONDS)
             except queue.Empty:
                 continue
-            if item is None:
-                self._queue.put(None)
-            return item
+
+    def poll(self, seconds: float) -> T | None:
+        """The next item, or None after the last.
+
+        Raises:
+            queue.Empty: none came for so long.
+        """
+        self._stop.check()
+        item = self._queue.get(timeout=seconds)
+        if item is None:
+            self._queue.put(None)
+        return item
 
 
 class InFlight:

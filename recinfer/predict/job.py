@@ -186,6 +186,8 @@ def _chunking(scorer: Scorer, sample: pa.RecordBatch, previous: Plan | None) -> 
     held = previous.scoring_chunk if previous is not None and previous.model == scorer.fingerprint else None
     if isinstance(held, dict):
         return Chunking(int(held["rows"]), held["steps"])
+    if not scorer.measures_chunks:
+        return scorer.chunking
     scorer.warm_up()
     return choose_chunking(scorer, sample)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,11 +43,12 @@ def run_pipeline(work: Work, watch: Watch, stop: StopFlag) -> None:
         KeyboardInterrupt: the user stopped the run; likewise.
     """
     read, parsed, scored = Lane[Item](stop, 1), Lane[Item](stop, 1), Lane[Item](stop, watch.threads)
+    score = work.score or score_stage
     threads = [
         _thread("read", 0, stop, lambda at: read_stage(work, read, at), read),
         _thread("parse", 0, stop, lambda at: parse_stage(work, read, parsed, at), parsed),
         *(
-            _thread("score", index, stop, lambda at: score_stage(work, parsed, scored, at), scored)
+            _thread("score", index, stop, lambda at: score(work, parsed, scored, at), scored)
             for index in range(watch.threads)
         ),
         _thread("write", 0, stop, lambda at: write_stage(work, scored, at), None),
@@ -58,10 +60,15 @@ def run_pipeline(work: Work, watch: Watch, stop: StopFlag) -> None:
     finally:
         if any(thread.is_alive() for thread in threads):
             stop.stop()
-        for thread in threads:
-            thread.join()
+        _join(threads, work.patience)
     if stop.failure is not None:
         raise stop.failure.as_error() from stop.failure.error
+
+
+def _join(threads: list[threading.Thread], patience: float | None) -> None:
+    until = None if patience is None else time.monotonic() + patience
+    for thread in threads:
+        thread.join(None if until is None else max(until - time.monotonic(), 0.0))
 
 
 def _watch(work: Work, watch: Watch, threads: list[threading.Thread]) -> None:

@@ -13,7 +13,6 @@ import torch
 from recinfer import __version__
 from recinfer.errors import RankError
 from recinfer.predict.options import PredictOptions
-from recinfer.predict.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +24,21 @@ SHOWN_RANKS = 8
 Card = dict[str, Any]
 
 
-def make_card(scorer: Scorer, options: PredictOptions) -> Card:
-    """What this process has loaded, and how it was started."""
+def make_card(fingerprint: str, options: PredictOptions, **more: str) -> Card:
+    """What this process has loaded, and how it was started.
+
+    Args:
+        fingerprint: of the model.
+        more: what else must be equal, by what it is called in messages; blanks are underscores.
+    """
     chosen = {name: value for name, value in asdict(options).items() if name not in FREE_OPTIONS}
     return {
         "must": {
             "recinfer": __version__,
             **{name: _version(name) for name in PACKAGES},
-            "the model (fingerprint)": scorer.fingerprint,
+            "the model (fingerprint)": fingerprint,
             "the options": ", ".join(f"{name}={value}" for name, value in sorted(chosen.items())),
+            **{name.replace("_", " "): value for name, value in more.items()},
         },
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ from recinfer.data.commit import OutputFolder
 from recinfer.data.units import Unit
 from recinfer.distributed.store import StoreLostError
 from recinfer.distributed.unit_claims import UnitClaims
-from recinfer.errors import ToldByOtherRankError
 from recinfer.predict.job import Prepared, Share, make_work, score, summarize
 from recinfer.predict.options import PredictOptions
 from recinfer.predict.pipeline import OnProgress
 from recinfer.predict.progress import Snapshot
-from recinfer.predict.rank_cards import check_cards, make_card
+from recinfer.predict.rank_gathering import wait_for_all, wait_for_word
 from recinfer.predict.rank_job import JobCard, announce, prepare_by_plan, read_job
 from recinfer.predict.rank_report import add_up, report_of
 from recinfer.predict.rank_session import Session
@@ -25,6 +25,14 @@ from recinfer.predict.scorer import Scorer
 from recinfer.predict.stages import Work
 from recinfer.predict.stop import StopFlag
 from recinfer.predict.summary import PredictSummary
+
+# Entered around a process's scoring, with what its stages share.
+Scoring = Callable[[Session, Work, StopFlag], AbstractContextManager[None]]
+
+
+def alone(session: Session, work: Work, stop: StopFlag) -> AbstractContextManager[None]:
+    """Each process scores for itself."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -40,26 +48,29 @@ def lead(
     prepared: Prepared,
     output_path: str | Path,
     options: PredictOptions,
+    scoring: Scoring = alone,
     *,
     on_progress: OnProgress | None = None,
     began: float | None = None,
 ) -> PredictSummary:
     """Rank 0's part, from the prepared plan to ``_SUCCESS``.
 
+    Args:
+        scoring: entered while this process scores.
+
     Raises:
-        RankError: the processes do not fit each other, or one was lost; names it and its units.
+        RankError: a process was lost; names it and its units.
         RecinferError: what went wrong on any rank; the folder can be resumed.
     """
     start = time.perf_counter()
-    _gather(session, prepared, options)
     with OutputFolder.open(output_path, prepared.plan, resume=options.resume, overwrite=options.overwrite) as output:
         session.pending, session.missing = output.pending(), output.recount
         session.board.add("bad", output.totals.quarantined)
         session.board.put("job", announce(prepared, output).to_text())
-        _wait_for_all(session, "joined")
+        wait_for_all(session, "joined")
         session.board.put("go", "go")
         ready = time.perf_counter()
-        done = _score_share(session, prepared, output, options, _of_the_job(session, on_progress))
+        done = _score_share(session, prepared, output, options, scoring, _of_the_job(session, on_progress))
         lost = session.wait_for_others()
         left = output.recount()
         if session.roll.failures or (left and session.ending.asked):
@@ -74,16 +85,18 @@ def lead(
         return add_up(mine, report_of(mine, done.work), reports)
 
 
-def follow(session: Session, scorer: Scorer, options: PredictOptions) -> None:
+def follow(session: Session, scorer: Scorer, options: PredictOptions, scoring: Scoring = alone) -> None:
     """Another rank's part.
+
+    Args:
+        scoring: entered while this process scores.
 
     Raises:
         RecinferError: what went wrong here, for rank 0 to say.
         ToldByOtherRankError: the job has failed.
     """
     rank = session.roll.rank
-    session.roll.present(make_card(scorer, options))
-    card = JobCard.from_text(_wait_for_word(session, "job"))
+    card = JobCard.from_text(wait_for_word(session, "job"))
     if not card.units:
         session.board.add("joined", 1)
         session.roll.leave({})
@@ -95,44 +108,21 @@ def follow(session: Session, scorer: Scorer, options: PredictOptions) -> None:
     with OutputFolder.join(Path(card.root), Path(card.target), plan) as output:
         session.pending, session.missing = pending, output.recount
         session.board.add("joined", 1)
-        _wait_for_word(session, "go")
-        done = _score_share(session, prepared, output, options, None)
+        wait_for_word(session, "go")
+        done = _score_share(session, prepared, output, options, scoring, None)
         summary = summarize(prepared, done.work, output.totals, done.seconds, 0.0, output)
     session.ending.check()
     session.roll.leave(report_of(summary, done.work))
     session.wait_for_end()
 
 
-def _gather(session: Session, prepared: Prepared, options: PredictOptions) -> None:
-    """Waits until all processes have loaded the model, and compares what they have."""
-    session.roll.present(make_card(prepared.scorer, options))
-    _wait_for_all(session, "cards", own=1)
-    cards = {rank: session.roll.card(rank) for rank in range(session.roll.size)}
-    check_cards({rank: card for rank, card in cards.items() if card is not None})
-
-
-def _wait_for_all(session: Session, counter: str, own: int = 0) -> None:
-    """Waits until every other process has counted itself."""
-    wanted = session.roll.size - 1 + own
-    gone = session.poll(lambda: session.board.add(counter, 0) >= wanted, lambda: session.others)
-    if gone:
-        session.ending.check()
-        raise session.lost(gone)
-
-
-def _wait_for_word(session: Session, key: str) -> str:
-    """Waits for something that rank 0 writes."""
-    if session.poll(lambda: session.board.read(key) is not None, lambda: [0]):
-        session.ending.check()
-        raise session.speak(session.lost([0]))
-    word = session.board.read(key)
-    if word is None:
-        raise ToldByOtherRankError("rank 0 has ended")
-    return word
-
-
 def _score_share(
-    session: Session, prepared: Prepared, output: OutputFolder, options: PredictOptions, on_progress: OnProgress | None
+    session: Session,
+    prepared: Prepared,
+    output: OutputFolder,
+    options: PredictOptions,
+    scoring: Scoring,
+    on_progress: OnProgress | None,
 ) -> Done:
     """Draws units and scores them until there are no more, or until this process is asked to end."""
     pending, rank = session.pending, session.roll.rank
@@ -161,7 +151,7 @@ def _score_share(
     if options.profile_dir is not None:
         options = replace(options, profile_dir=options.profile_dir / f"rank-{rank}")
     if pending:
-        with session.ending.draining(stop.stop):
+        with session.ending.draining(stop.stop), scoring(session, work, stop):
             score(prepared, work, options, stop, on_progress)
         if cut_off:
             raise cut_off[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,10 @@ class Scorer(ABC):
         outputs: schema of the predictions.
         chunking: where a batch is cut.
         fingerprint: of the model's parameters; equal models give equal fingerprints.
+        measures_chunks: whether the best chunks are found by trying some.
     """
+
+    measures_chunks = True
 
     def __init__(self, features: Sequence[Feature], fingerprint: str, data_config: Any) -> None:
         self.data_config = data_config
@@ -77,11 +80,15 @@ class Scorer(ABC):
             rows: of the batch.
             positions: of the rows, counted from where the unit is cut; by default 0 to ``rows``.
         """
-        points = cut_points(self.chunking, rows if positions is None else positions, self.row_steps(tensors))
-        cut = BatchSlicer(tensors)
         with torch.inference_mode():
-            chunks = [self.run(tensors if last - first == rows else cut(first, last)) for first, last in points]
-        return to_arrow(chunks, self.outputs)
+            return to_arrow([self.run(chunk) for chunk in self.cut(tensors, rows, positions)], self.outputs)
+
+    def cut(self, tensors: Tensors, rows: int, positions: np.ndarray | None = None) -> Iterator[Tensors]:
+        """The chunks of a parsed batch; arguments as for :meth:`score_tensors`."""
+        points = cut_points(self.chunking, rows if positions is None else positions, self.row_steps(tensors))
+        slicer = BatchSlicer(tensors)
+        for first, last in points:
+            yield tensors if last - first == rows else slicer(first, last)
 
     def row_steps(self, tensors: Tensors) -> np.ndarray | None:
         """Sequence steps of each row, [B]; None for models without sequences."""

@@ -28,6 +28,16 @@ class Assemble(Protocol):
         """Predictions and reserved columns, as the output schema orders them."""
 
 
+Place = Callable[[str], None]
+
+
+class ScoreStage(Protocol):
+    """Turns parsed batches into scored ones."""
+
+    def __call__(self, work: Work, into: Lane[Item], out: Lane[Item], at: Place) -> None:
+        """The body of each scorer thread."""
+
+
 @dataclass
 class Work:
     """What the stages of one run share.
@@ -40,6 +50,9 @@ class Work:
         assemble: makes output batches.
         quarantine: what to do with rows that do not parse.
         in_flight, progress: shared counts.
+        around_scoring: called after each scored batch.
+        score: the score stage, where it is another than :func:`score_stage`.
+        patience: seconds that stages get to end after a failure, where one of them may wait for ever.
     """
 
     reader: Reader
@@ -53,9 +66,8 @@ class Work:
     in_flight: InFlight
     progress: Progress
     around_scoring: Callable[[], None] = field(default=lambda: None)
-
-
-Place = Callable[[str], None]
+    score: ScoreStage | None = None
+    patience: float | None = None
 
 
 def read_stage(work: Work, out: Lane[Item], at: Place) -> None:
