@@ -1,0 +1,28 @@
+"""Where metrics are written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recinfer.errors import OutputError
+
+DEFAULT = "eval_result.json"
+
+
+def result_file(wanted: str | os.PathLike[str] | None, model_dir: str) -> Path:
+    """The file for the metrics of an evaluation; looked at before they are measured, which may take hours.
+
+    Args:
+        wanted: a path; a bare name lies in the model folder, as in TorchEasyRec. None for ``eval_result.json``.
+
+    Raises:
+        OutputError: no file can be written there.
+    """
+    target = Path(wanted or DEFAULT)
+    if target.parent == Path("."):
+        target = Path(model_dir) / target
+    near = next(folder for folder in target.absolute().parents if folder.exists())
+    if target.is_dir() or not near.is_dir() or not os.access(target if target.exists() else near, os.W_OK):
+        raise OutputError(f"the metrics cannot be written to {target}", "name a file in a folder that can be written")
+    return target
