@@ -72,15 +72,20 @@ ACCELERATION = click.Choice(ACCELERATIONS)
     # Names are written with "_" or "-", and help would show the former.
     metavar=f"[{'|'.join(ACCELERATIONS)}]",
     help="Compile the dense part (aot) or the whole model (aot-unified) ahead of time, for processors like this one, "
-    "or the dense part with TensorRT (trt), for GPUs like this one; auto measures what is fastest on the processor. "
-    "Default: ENABLE_TRT or ENABLE_AOT, else none.",
+    "or with --device cuda for GPUs like this one; or the dense part with TensorRT (trt). auto measures what is "
+    "fastest on the processor. Default: ENABLE_TRT or ENABLE_AOT, else none.",
 )
 @click.option("--aot", "accelerate", flag_value="aot", type=ACCELERATION, help="The same as --accelerate aot.")
 @click.option("--trt", "accelerate", flag_value="trt", type=ACCELERATION, help="The same as --accelerate trt.")
 @click.option(
+    "--device",
+    metavar="[cpu|cuda|cuda:N]",
+    help="What a compiled export is made for. Default: cpu, and with --trt cuda.",
+)
+@click.option(
     "--mixed-precision",
     type=click.Choice(["none", "bf16", "fp16"], case_sensitive=False),
-    help="Type of products in dense layers; fp16 with --trt only. Default: MIXED_PRECISION, else "
+    help="Type of products in dense layers; fp16 on a GPU only. Default: MIXED_PRECISION, else "
     "export_config.mixed_precision.",
 )
 @click.option(

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     "share the cores.",
 )
 @click.option("--predict_steps", type=AT_LEAST_ONE, metavar="N", help="Score only the first N batches of rows.")
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    help="cpu, cuda or cuda:n. Default: what an export was made for, and for a checkpoint a GPU where there is one.",
+)
 @click.option("--dataset_type", type=DATASET_TYPES, help="Default: by the files' suffixes.")
 @click.option("--writer_type", type=WRITER_TYPES, default="ParquetWriter", show_default=True, help="Of the part files.")
 @click.option(

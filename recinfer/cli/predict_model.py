@@ -93,6 +93,11 @@ class ChosenModel:
         """The whole model, in this process."""
         from recinfer.main import load_scorer
 
+        device = self.settings["device"]
         if self.export is None:
-            return self.find().load_scorer()
-        return load_scorer(self.export, fallback=self.settings["fallback"], public_key=self.settings["public_key"])
+            from recinfer.predict.device import device_of
+
+            return self.find().load_scorer(None if device is None else device_of(device))
+        return load_scorer(
+            self.export, fallback=self.settings["fallback"], public_key=self.settings["public_key"], device=device
+        )

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import fx
 
 from recinfer.export.compile import compile_ahead
-from recinfer.export.compile_options import CompileOptions
+from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
+from recinfer.export.gpu_settings import write_gpu_settings
 from recinfer.export.sizes import free_sizes, rows_apart
 from recinfer.export.two_parts import EXAMPLE_ROWS, TwoParts, write_lookups
 from recinfer.features.base import Feature
@@ -18,22 +19,24 @@ from recinfer.predict.compiled_scorer import COMPILED
 
 
 def write_aot(
-    graph: fx.GraphModule, features: Sequence[Feature], folder: Path, options: CompileOptions | None = None
+    graph: fx.GraphModule, features: Sequence[Feature], folder: Path, options: CompileOptions = DEFAULT_OPTIONS
 ) -> None:
     """Writes both parts, their code, and the interface between them.
 
     Args:
         graph: of the traced model; changed on the way.
         features: those that the model reads.
-        options: the largest batch, if it shall be limited.
+        options: the device of the dense part, and the largest batch, if it shall be limited.
 
     Raises:
         ModelError: the model cannot be split, or does not compile.
     """
     two = write_lookups(graph, features, folder)
-    interface = _limited(two, options.most_rows) if options and options.most_rows else two.interface
+    interface = _limited(two, options.most_rows) if options.most_rows else two.interface
     interface.save(folder / INTERFACE)
-    compile_ahead(two.parts.dense, interface, two.examples[0], folder / COMPILED)
+    write_gpu_settings(folder, options)
+    example = [each.to(options.device) for each in two.examples[0]]
+    compile_ahead(two.parts.dense.to(options.device), interface, example, folder / COMPILED)
 
 
 def _limited(two: TwoParts, most_rows: int) -> Interface:

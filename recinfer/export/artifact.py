@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 
+from recinfer.predict.device import CPU
 from recinfer.predict.machine import gpu_architecture, this_machine
 
 # The programs of all kinds, one of which every export has.
@@ -35,7 +37,7 @@ def manifest(
     model: str,
     report: Mapping[str, Any],
     compiled: bool,
-    device: str = "cpu",
+    device: torch.device = CPU,
 ) -> dict[str, Any]:
     """The content of ``recinfer.json`` for a folder whose other files are all written.
 
@@ -43,7 +45,7 @@ def manifest(
         inputs, outputs: schemas of what the model reads and predicts.
         model: fingerprint of the parameters that were exported.
         compiled: whether machine code is in it, which runs on processors with this one's instruction sets.
-        device: that it scores on, ``cpu`` or ``cuda``; the latter runs on GPUs like this machine's alone.
+        device: that it scores on; made for a GPU, it runs on GPUs like this one alone.
         report: how the export was made, and how its scores compare.
     """
     return {
@@ -52,8 +54,8 @@ def manifest(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_fingerprint": model,
         "versions": {name: package_version(name) for name in PACKAGES if package_version(name)},
-        "device": device,
-        **({"gpu": gpu_architecture()} if device == "cuda" else {}),
+        "device": device.type,
+        **({"gpu": gpu_architecture(device)} if device.type == "cuda" else {}),
         "machine": platform.machine(),
         "cpu_features": sorted(this_machine().cpu_features or ()) if compiled else [],
         "inputs": {field.name: str(field.type) for field in inputs},

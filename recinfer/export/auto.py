@@ -14,6 +14,9 @@ from recinfer.errors import ModelError
 from recinfer.export.comparison import Speed, speeds
 from recinfer.predict.scorer import Scorer
 
+Candidate = tuple[Callable[[Path], None], Callable[[Path], Scorer]]
+"""Writes a folder, and opens it."""
+
 # What runs everywhere comes first; another kind must beat it by this factor, since less is noise on a shared machine.
 PORTABLE = "torchscript"
 MARGIN = 1.05
@@ -39,13 +42,11 @@ class Choice:
         return asdict(self)
 
 
-def write_fastest(
-    candidates: Mapping[str, tuple[Callable[[Path], None], Callable[[Path], Scorer]]], rows: pa.RecordBatch, work: Path
-) -> Choice:
-    """Writes all candidates, scores rows with each, and leaves the files of the fastest in the folder.
+def write_fastest(candidates: Mapping[str, Candidate], rows: pa.RecordBatch, work: Path) -> tuple[Choice, Scorer]:
+    """Writes all candidates, scores rows with each, and leaves the files of the fastest in the folder; it stays open.
 
     Args:
-        candidates: what writes a folder, and what opens it, by kind; with the portable one.
+        candidates: by kind; with the portable one.
         rows: to measure on.
         work: where files that each candidate needs lie already.
     """
@@ -71,4 +72,4 @@ def write_fastest(
             path.rename(work / path.name)
     for folder in folders.values():
         shutil.rmtree(folder)
-    return Choice(chosen, found, failed)
+    return Choice(chosen, found, failed), scorers[chosen]

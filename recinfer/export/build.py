@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 from safetensors.torch import save_file
-from torch import fx
+from torch import fx, nn
 
 from recinfer.config.save import save_pipeline_config
 from recinfer.errors import UsageError
@@ -20,7 +22,7 @@ from recinfer.export.auto import Choice, write_fastest
 from recinfer.export.comparison import speeds
 from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
 from recinfer.export.feature_file import feature_file
-from recinfer.export.fold import fold_tables
+from recinfer.export.fold import FoldReport, fold_tables
 from recinfer.export.kinds import AUTO, AUTO_KINDS, KINDS
 from recinfer.export.mixed_precision import with_mixed_precision
 from recinfer.export.parity import compare
@@ -35,8 +37,9 @@ from recinfer.export.tile_lookups import with_lookups_once
 from recinfer.features.base import Feature
 from recinfer.models import Model
 from recinfer.nn.tiling import with_batch_size
+from recinfer.predict.device import CPU
 from recinfer.predict.model_scorer import ModelScorer
-from recinfer.predict.open_export import WEIGHTS
+from recinfer.predict.open_export import OPENERS, WEIGHTS
 from recinfer.predict.scorer import Scorer
 
 # Memory for products of small tables and first layers: more of it wins little, and leaves the caches.
@@ -83,6 +86,11 @@ class ExportJob:
     carry: frozenset[str] = frozenset()
     tiling: Tiling | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """That the export is for."""
+        return self.compile_options.device
+
 
 def build_export(job: ExportJob, work: Path) -> ExportReport:
     """Fills a folder.
@@ -95,12 +103,14 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
     rows, source = job.parity_rows()
     once = job.tiling is not None and job.tiling.at == EMBEDDINGS
     model = with_lookups_once(job.model, job.tiling.users) if job.tiling and once else job.model
+    # Where all is compiled, tables lie on the device too; elsewhere lookups stay on the processor.
     whole = job.kind != AUTO and KINDS[job.kind].whole
     make_tables = with_inference_tables if job.kind == AUTO else KINDS[job.kind].tables
-    tables = make_tables(model, TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
-    graph = trace(tables, job.features, job.tiling)
+    held = job.device if whole else CPU
+    tables = make_tables(_on(model, held), TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
+    graph = trace(tables, job.features, job.tiling, held)
     data = with_batch_size(eager.parser(rows), rows.num_rows)
-    folded = fold_tables(graph, job.model, data, 0 if whole else job.fold_bytes)
+    folded = FoldReport() if whole else fold_tables(graph, job.model, data, job.fold_bytes)
     quantized = quantize_dense(graph) if job.quant_dense == "int8" else []
     if job.mixed_precision:
         with_mixed_precision(graph, job.mixed_precision)
@@ -108,11 +118,10 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
     # Scorers read here how the model takes its rows; what it is compiled with is known only later.
     artifact.write_json(work / artifact.SWITCHES, _switches(job))
-    kind, choice = _write_model(job, graph, sample, work)
+    kind, choice, exported = _write_model(job, graph, sample, work)
     _write_carried(job, graph, work)
     artifact.write_json(work / artifact.FEATURES, feature_file(job.features))
     artifact.write_json(work / artifact.SWITCHES, {**_switches(job), **KINDS[kind].switches})
-    exported = KINDS[kind].open(work, job.fingerprint)
     measured = dict(zip(("eager", "export"), speeds([eager, exported], sample, SPEED_ROUNDS), strict=True))
     scores = eager.score(rows), exported.score(rows)
     report = ExportReport(
@@ -138,7 +147,7 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
         model=job.fingerprint,
         report={**report.to_json(), "input_tile": job.tiling.to_json() if job.tiling else None},
         compiled=KINDS[kind].compiled,
-        device=KINDS[kind].device,
+        device=job.device,
     )
     artifact.write_json(work / artifact.MANIFEST, manifest)
     return report
@@ -150,15 +159,15 @@ def _check(job: ExportJob) -> None:
         check_precision(job.mixed_precision, "cpu")
         return
     kind = KINDS[job.kind]
-    check_precision(job.mixed_precision, kind.device)
-    if job.quant_dense == "int8" and kind.device != "cpu":
+    check_precision(job.mixed_precision, job.device.type)
+    if job.quant_dense == "int8" and job.device.type != "cpu":
         raise UsageError("linear layers in INT8 run on processors alone", "leave --quant-dense out")
     if job.tiling is not None and job.kind not in TILED_KINDS:
         raise UsageError(
             f"an export of kind {job.kind} takes user-side features with each row",
             f"leave INPUT_TILE out, or use one of the kinds {', '.join(TILED_KINDS)}",
         )
-    if kind.device != "cpu" and "jit" in job.carry and job.mixed_precision == "FP16":
+    if job.device.type != "cpu" and "jit" in job.carry and job.mixed_precision == "FP16":
         raise UsageError("a scripted model in FP16 does not run on processors", "leave --carry jit out, or use BF16")
     if kind.whole and (job.quant_dense == "int8" or "jit" in job.carry or job.tiling):
         raise UsageError(
@@ -170,10 +179,11 @@ def _check(job: ExportJob) -> None:
 
 def _write_model(
     job: ExportJob, graph: fx.GraphModule, sample: pa.RecordBatch, work: Path
-) -> tuple[str, Choice | None]:
+) -> tuple[str, Choice | None, Scorer]:
+    """The kind, why it was chosen, and a scorer of it."""
     if job.kind != AUTO:
         KINDS[job.kind].writer(job.compile_options)(graph, job.features, work)
-        return job.kind, None
+        return job.kind, None, _open(job, job.kind, work)
     candidates = {
         name: (
             partial(KINDS[name].writer(job.compile_options), graph, job.features),
@@ -181,12 +191,17 @@ def _write_model(
         )
         for name in AUTO_KINDS
     }
-    choice = write_fastest(candidates, sample, work)
-    return choice.kind, choice
+    choice, scorer = write_fastest(candidates, sample, work)
+    return choice.kind, choice, scorer
 
 
 def _open(job: ExportJob, kind: str, folder: Path) -> Scorer:
-    return KINDS[kind].open(folder, job.fingerprint)
+    return OPENERS[kind](folder, job.fingerprint, job.device)
+
+
+def _on(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model itself, which the export's scores are held against, stays on the processor."""
+    return model if device.type == "cpu" else copy.deepcopy(model).to(device)
 
 
 def _write_carried(job: ExportJob, graph: fx.GraphModule, work: Path) -> None:

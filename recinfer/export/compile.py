@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,21 @@ from recinfer.errors import ModelError
 from recinfer.predict.compiled_inputs import Interface
 
 
-def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[torch.Tensor], path: Path) -> None:
-    """Writes an AOTInductor package for the CPU that this process runs on.
+def compile_ahead(
+    module: nn.Module,
+    interface: Interface,
+    example: Sequence[torch.Tensor],
+    path: Path,
+    shims: Mapping[Any, list[str]] | None = None,
+) -> None:
+    """Writes an AOTInductor package for processors like this one, or for GPUs like the one that the module lies on.
 
     Args:
         module: ``forward(*inputs) -> Dict[str, Tensor]``.
         interface: of the module; its free sizes stay free.
-        example: inputs, of several rows and steps.
+        example: inputs, of several rows and steps, on the module's device.
         path: of the package, ``.pt2``.
+        shims: C functions of operators that are not torch's own.
 
     Raises:
         ModelError: torch.export or the compiler does not take the model.
@@ -35,7 +42,8 @@ def compile_ahead(module: nn.Module, interface: Interface, example: Sequence[tor
     )
     # `backed_size_oblivious`, else a batch of one row is refused; one thread: the scorer's threads share the cores.
     oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with torch.no_grad(), oblivious, inductor.patch({"cpp.threads": 1}):
+    settings = {"cpp.threads": 1, "aot_inductor.custom_ops_to_c_shims": dict(shims or {})}
+    with torch.no_grad(), oblivious, inductor.patch(settings):
         try:
             program = torch.export.export(module, tuple(example), dynamic_shapes=free, strict=False)
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
+
 from recinfer.env import Environment
 from recinfer.errors import UsageError
 from recinfer.features.base import Feature
+from recinfer.predict.device import CPU
 
 Value = TypeVar("Value")
 
@@ -28,6 +31,7 @@ class CompileOptions:
         workspace_mib: memory that TensorRT may try layers with, 0 for all there is.
         cudnn_tf32, matmul_tf32: whether products on a GPU may round their inputs to TF32.
         debug: whether to log what the compiler does, and time what it makes.
+        device: that the compiled part runs on.
     """
 
     most_rows: int | None = None
@@ -36,6 +40,7 @@ class CompileOptions:
     cudnn_tf32: bool = True
     matmul_tf32: bool = False
     debug: bool = False
+    device: torch.device = CPU
 
     def steps(self, features: Sequence[Feature]) -> int:
         """The most steps of a sequence, as asked for or as the longest feature has."""
@@ -58,6 +63,7 @@ def compile_options(
     cudnn_allow_tf32: bool | None = None,
     cuda_matmul_allow_tf32: bool | None = None,
     debug_trt: bool = False,
+    device: torch.device = CPU,
 ) -> CompileOptions:
     """What flags ask for, else the environment, else the config.
 
@@ -71,6 +77,7 @@ def compile_options(
         cudnn_allow_tf32, cuda_matmul_allow_tf32: whether a GPU may round inputs of products to TF32; by default
             ``CUDNN_ALLOW_TF32`` and ``CUDA_MATMUL_ALLOW_TF32``, else what ``export_config`` says.
         debug_trt: log what TensorRT does, and time it into ``trt_timing.json``; also with ``DEBUG_TRT``.
+        device: that the compiled part shall run on.
 
     Raises:
         UsageError: batches would be too small.
@@ -88,6 +95,7 @@ def compile_options(
         cudnn_tf32=_first(cudnn_allow_tf32, environment.cudnn_allow_tf32, export_config.cudnn_allow_tf32),
         matmul_tf32=matmul,
         debug=debug_trt or environment.debug_trt,
+        device=device,
     )
 
 

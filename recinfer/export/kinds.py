@@ -1,4 +1,4 @@
-"""The kinds of exports: what each writes, and what scores with it."""
+"""The kinds of exports: what each writes, and for which devices."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from torch import fx, nn
 from recinfer.env import Environment
 from recinfer.errors import UsageError
 from recinfer.export.aot import write_aot
+from recinfer.export.batched import with_batched_tables
 from recinfer.export.compile_options import CompileOptions
-from recinfer.export.plain import with_plain_tables
 from recinfer.export.quantize import with_inference_tables
 from recinfer.export.script import write_scripted
 from recinfer.export.tensorrt import write_trt
 from recinfer.export.unified import write_unified
 from recinfer.features.base import Feature
-from recinfer.predict.compiled_scorer import CompiledScorer, UnifiedScorer
-from recinfer.predict.export_scorer import ExportScorer
-from recinfer.predict.scorer import Scorer
+from recinfer.predict.device import CPU, device_of
 from recinfer.predict.tensorrt_runtime import check_tensorrt
-from recinfer.predict.tensorrt_scorer import TensorRTScorer
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,9 @@ class Kind:
 
     Attributes:
         write: puts a traced model into a folder; may change the graph.
-        open: makes a scorer of the folder and a fingerprint.
         compiled: whether it holds machine code, which runs on machines like this one alone.
         switches: what ``model_acc.json`` says of it.
-        device: that it scores on, ``cpu`` or ``cuda``.
+        devices: types of devices that it can be made for, the usual one first.
         takes_options: whether ``write`` takes :class:`~recinfer.export.compile_options.CompileOptions` besides, as
             ``options``.
         check: raises a ModelError at once where this machine cannot make it.
@@ -45,10 +41,9 @@ class Kind:
     """
 
     write: Callable[..., None]
-    open: Callable[[Path, str], Scorer]
     compiled: bool = False
     switches: Mapping[str, str] = field(default_factory=dict)
-    device: str = "cpu"
+    devices: tuple[str, ...] = ("cpu",)
     takes_options: bool = False
     check: Callable[[], None] = lambda: None
     tables: Callable[[nn.Module, torch.dtype, torch.dtype], nn.Module] = with_inference_tables
@@ -60,21 +55,21 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "torchscript": Kind(write_scripted, ExportScorer),
-    "aot": Kind(write_aot, CompiledScorer, compiled=True, switches={"ENABLE_AOT": "1"}, takes_options=True),
+    "torchscript": Kind(write_scripted),
+    "aot": Kind(write_aot, compiled=True, switches={"ENABLE_AOT": "1"}, devices=("cpu", "cuda"), takes_options=True),
     "aot-unified": Kind(
         write_unified,
-        UnifiedScorer,
         compiled=True,
         switches={"ENABLE_AOT": "2"},
-        tables=with_plain_tables,
+        devices=("cpu", "cuda"),
+        takes_options=True,
+        tables=with_batched_tables,
         whole=True,
     ),
     "trt": Kind(
         write_trt,
-        TensorRTScorer,
         switches={"ENABLE_TRT": "1"},
-        device="cuda",
+        devices=("cuda",),
         takes_options=True,
         check=check_tensorrt,
     ),
@@ -123,3 +118,27 @@ def possible_kind(accelerate: str | None, environment: Environment) -> str:
     if name in KINDS:
         KINDS[name].check()
     return name
+
+
+def device_for(kind: str, asked: str | None) -> torch.device:
+    """The device that an export of a kind is for.
+
+    Args:
+        kind: a key of :data:`KINDS`, or ``auto``.
+        asked: as the user names it; by default the kind's usual one.
+
+    Raises:
+        UsageError: it is no device, or none of this kind.
+        ModelError: it is not there.
+    """
+    possible = KINDS[kind].devices if kind in KINDS else ("cpu",)
+    if asked is None and possible[0] == "cpu":
+        return CPU
+    device = device_of(asked or possible[0])
+    if device.type not in possible:
+        others = ", ".join(name for name, each in KINDS.items() if device.type in each.devices)
+        raise UsageError(
+            f"an export of kind {kind} is for {' or '.join(possible)}, not for {device.type}",
+            f"leave --device out, or use one of the kinds {others}",
+        )
+    return device

@@ -37,5 +37,5 @@ def check_precision(precision: str, device: str) -> None:
     if precision == "FP16" and device == "cpu":
         raise UsageError(
             "mixed precision FP16 is for exports that run on a GPU: processors multiply in FP32 or BF16",
-            "use --mixed-precision bf16 or none, or --trt",
+            "use --mixed-precision bf16 or none, or --device cuda",
         )

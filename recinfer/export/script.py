@@ -15,6 +15,7 @@ from recinfer.features.base import Feature
 from recinfer.features.example import batch_keys, example_batch
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 from recinfer.nn.tiling import with_batch_size
+from recinfer.predict.device import CPU
 from recinfer.predict.export_scorer import SCRIPTED
 
 CODE = "gm.code"
@@ -46,13 +47,16 @@ class Scorable(nn.Module):
         return cast("dict[str, torch.Tensor]", self.model({key: data[key].to(device) for key in self.keys}))
 
 
-def trace(model: nn.Module, features: Sequence[Feature], how: Tiling | None = None) -> torch.fx.GraphModule:
+def trace(
+    model: nn.Module, features: Sequence[Feature], how: Tiling | None = None, device: torch.device = CPU
+) -> torch.fx.GraphModule:
     """The model as a graph, readable as code (``.code``).
 
     Args:
         model: with inference tables, in eval mode.
         features: those that the model reads.
         how: user-side features come once per user, if given.
+        device: that the model lies on.
     """
     keys = [key for feature in features for key in batch_keys(feature)]
     scorable = (Scorable(model, keys) if how is None else TiledScorable(model, features, how)).eval()
@@ -60,7 +64,7 @@ def trace(model: nn.Module, features: Sequence[Feature], how: Tiling | None = No
         if isinstance(module, PooledEmbeddings):
             module.forget_layout()
     with torch.no_grad():
-        scorable(with_batch_size(example_batch(features, 2), 2))
+        scorable(with_batch_size(example_batch(features, 2), 2), device)
     graph = Tracer(leaf_modules=LEAVES).trace(scorable)
     traced = torch.fx.GraphModule(scorable, graph)
     with_constant_keys(traced)

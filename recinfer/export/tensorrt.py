@@ -13,6 +13,7 @@ from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
 from recinfer.export.compile_options import TRT_ROWS, CompileOptions
+from recinfer.export.gpu_settings import write_gpu_settings
 from recinfer.export.sizes import free_sizes, size_ranges
 from recinfer.export.tensorrt_compiler import Compiler, TensorRT
 from recinfer.export.timing import milliseconds
@@ -21,7 +22,7 @@ from recinfer.features.base import Feature
 from recinfer.features.example import ragged_batch
 from recinfer.predict.compiled_inputs import INTERFACE, Interface
 from recinfer.predict.scorer import DEFAULT_ROWS, DEFAULT_STEPS
-from recinfer.predict.tensorrt_scorer import ENGINE, SETTINGS
+from recinfer.predict.tensorrt_scorer import ENGINE
 
 TIMING = "trt_timing.json"
 SEEDS = 100
@@ -49,10 +50,10 @@ def write_trt(
     two = write_lookups(graph, features, folder)
     interface = _profiled(two, features, options)
     interface.save(folder / INTERFACE)
-    settings = {"cudnn_allow_tf32": options.cudnn_tf32, "cuda_matmul_allow_tf32": options.matmul_tf32}
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    example = [each.to(compiler.device) for each in _usual_inputs(two, interface, features, options)]
-    dense = tuple_outputs(two.parts.dense).to(compiler.device)
+    write_gpu_settings(folder, options)
+    device = compiler.device or options.device
+    example = [each.to(device) for each in _usual_inputs(two, interface, features, options)]
+    dense = tuple_outputs(two.parts.dense).to(device)
     made = compile_dense(dense, interface, example, options, compiler, folder / ENGINE)
     if options.debug:
         times = {"torch_ms": milliseconds(dense, example), "tensorrt_ms": milliseconds(made, example)}

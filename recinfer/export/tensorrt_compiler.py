@@ -18,9 +18,13 @@ LEAST_OPERATORS = 2
 
 
 class Compiler(Protocol):
-    """Compiles exported programs."""
+    """Compiles exported programs.
 
-    device: torch.device
+    Attributes:
+        device: that it runs on; None for the one that the export is for.
+    """
+
+    device: torch.device | None
 
     def check(self) -> None:
         """Raises a ModelError where it cannot run."""
@@ -42,7 +46,7 @@ class TensorRT:
     precision is in the graph already, and no set of allowed precisions is given.
     """
 
-    device = torch.device("cuda")
+    device: torch.device | None = None
 
     def check(self) -> None:
         """Says at once what is missing."""
@@ -66,7 +70,7 @@ class TensorRT:
             made: torch.nn.Module = tensorrt.dynamo.compile(
                 program,
                 inputs=inputs,
-                device=torch.device("cuda", torch.cuda.current_device()),
+                device=options.device,
                 disable_tf32=not options.matmul_tf32,
                 workspace_size=options.workspace_mib << 20,
                 min_block_size=LEAST_OPERATORS,

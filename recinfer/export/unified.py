@@ -9,6 +9,9 @@ import torch
 from torch import fx
 
 from recinfer.export.compile import compile_ahead
+from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
+from recinfer.export.gpu_settings import write_gpu_settings
+from recinfer.export.operator_shim import lookup_shims
 from recinfer.export.script import CODE
 from recinfer.export.split import with_arguments
 from recinfer.export.two_parts import EXAMPLE_ROWS
@@ -19,12 +22,15 @@ from recinfer.predict.compiled_inputs import INTERFACE, interface_of
 from recinfer.predict.compiled_scorer import COMPILED
 
 
-def write_unified(graph: fx.GraphModule, features: Sequence[Feature], folder: Path) -> None:
+def write_unified(
+    graph: fx.GraphModule, features: Sequence[Feature], folder: Path, options: CompileOptions = DEFAULT_OPTIONS
+) -> None:
     """Writes the model, its code, and what it takes.
 
     Args:
-        graph: of the traced model over plain tables (:mod:`~recinfer.export.plain`); changed on the way.
+        graph: of the traced model over batched tables (:mod:`~recinfer.export.batched`); changed on the way.
         features: those that the model reads.
+        options: the device, which the graph's tables lie on.
 
     Raises:
         ModelError: the model does not compile.
@@ -33,9 +39,10 @@ def write_unified(graph: fx.GraphModule, features: Sequence[Feature], folder: Pa
     whole, names = with_arguments(graph)
     (folder / CODE).write_text(whole.code, encoding="utf-8")
     batches = [ragged_batch(features, rows, longest=9, seed=rows) for rows in EXAMPLE_ROWS]
-    examples = [[batch[name] for name in names] for batch in batches]
+    examples = [[batch[name].to(options.device) for name in names] for batch in batches]
     with torch.no_grad():
         outputs = list(whole(*examples[0]))
     interface = interface_of(names, examples, outputs)
     interface.save(folder / INTERFACE)
-    compile_ahead(whole, interface, examples[0], folder / COMPILED)
+    write_gpu_settings(folder, options)
+    compile_ahead(whole, interface, examples[0], folder / COMPILED, lookup_shims(options.device.type))

@@ -14,6 +14,7 @@ from torch import fx
 from torchrec import JaggedTensor, KeyedTensor
 
 from recinfer.export.indexed_steps import with_indices
+from recinfer.export.sizes import LEAST
 from recinfer.export.split import batch_key
 from recinfer.features.base import Feature
 from recinfer.nn import jagged
@@ -65,10 +66,14 @@ def ids_per_row(key_offsets: torch.Tensor, offsets: torch.Tensor, lengths: torch
 
 
 def padding_mask(lengths: torch.Tensor) -> torch.Tensor:
-    """Which places of a tensor padded to the longest row hold a step: bool [B, longest]."""
-    longest = lengths.max().item()
-    torch._check(longest >= 0)
-    return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+    """Which places of a tensor padded to the longest row hold a step: bool [B, longest].
+
+    It is two steps wide at least: compilers treat widths of 0 and 1 apart from all others, and cannot ask a width that
+    depends on values which it is.
+    """
+    width = torch.cat([lengths, lengths.new_full((1,), LEAST)]).max().item()
+    torch._check(width >= LEAST)
+    return torch.arange(width, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
 
 
 def place_of_step(rows: torch.Tensor, offsets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,8 @@ from recinfer.errors import ConfigError
 from recinfer.main.config import PathLike, load_config
 
 if TYPE_CHECKING:
+    import torch
+
     from recinfer.features.base import Feature
     from recinfer.models import Model
     from recinfer.predict.scorer import Scorer
@@ -46,19 +48,24 @@ class CheckpointModel:
         features = build_features(self.config, checkpoint_table_rows(self.checkpoint))
         return used_features(self.config, features), build_model(self.config, features)
 
-    def load_scorer(self) -> Scorer:
+    def load_scorer(self, device: torch.device | None = None) -> Scorer:
         """The whole model, in this process.
+
+        Args:
+            device: to score on; by default a GPU where there is one.
 
         Raises:
             ConfigError, ModelError: see :meth:`build`; or the checkpoint is of another model.
         """
         from recinfer.main.fingerprint import fingerprint
+        from recinfer.predict.device import default_device
         from recinfer.predict.model_scorer import ModelScorer
         from recinfer.train.checkpoint import load
 
         features, model = self.build()
         load(model, self.checkpoint)
-        return ModelScorer(model, features, fingerprint(self.checkpoint), self.config.data_config)
+        place = device or default_device()
+        return ModelScorer(model, features, fingerprint(self.checkpoint), self.config.data_config, place)
 
 
 def find_checkpoint_model(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recinfer.errors import InputError, RecinferError, UsageError
+from recinfer.errors import RecinferError, UsageError
 from recinfer.main.config import PathLike
+from recinfer.main.first_rows import first_rows
 from recinfer.main.scorer import CONFIG, load_scorer
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def _tasks(side: Path) -> list[Task]:
 
 def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.Table:
     """The first rows: the columns that the models read, and labels as far as there are any."""
-    import pyarrow as pa
-
     from recinfer.data.readers import open_reader
     from recinfer.data.readers.csv_options import from_data_config
 
@@ -113,15 +112,7 @@ def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.
             raise errors[0]
     read = [name for scorer in scorers for name in scorer.inputs.names]
     held = [name for name in dict.fromkeys([*read, *labels]) if name in reader.schema.names]
-    batches: list[pa.RecordBatch] = []
-    for unit in reader.units():
-        for batch in reader.read(unit, held, min(rows, 8192)):
-            batches.append(batch)
-            if sum(each.num_rows for each in batches) >= rows:
-                return pa.Table.from_batches(batches).slice(0, rows)
-    if not sum(each.num_rows for each in batches):
-        raise InputError(f"{data} has no rows to compare on", "give a table with rows")
-    return pa.Table.from_batches(batches)
+    return first_rows(reader, held, rows, "give a table with rows")
 
 
 def _side(path: PathLike, speed: Any) -> Any:

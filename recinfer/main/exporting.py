@@ -26,6 +26,7 @@ def export(
     parity_bound: float | None = None,
     fold_mib: int = 32,
     accelerate: str | None = None,
+    device: str | None = None,
     carry: Sequence[str] = (),
     quant_dense: str | None = None,
     mixed_precision: str | None = None,
@@ -51,6 +52,8 @@ def export(
         accelerate: ``none`` for TorchScript alone, ``aot`` to compile the dense part ahead of time, ``trt`` for
             TensorRT, or ``auto`` for whichever is faster on the parity rows; by default what ``ENABLE_AOT`` or
             ``ENABLE_TRT`` says.
+        device: ``cpu``, ``cuda`` or ``cuda:n``, that a compiled export is made for; by default the processor, and with
+            TensorRT the first GPU.
         carry: what a compiled export shall carry besides, for machines where it does not run: ``jit`` (the scripted
             model), ``eager`` (the parameters).
         input_tile: 2 or 3 for an export that takes user-side features once per user, and repeats their ids or their
@@ -66,7 +69,7 @@ def export(
     from recinfer.env import read_environment
     from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob, write_export
-    from recinfer.export.kinds import possible_kind
+    from recinfer.export.kinds import device_for, possible_kind
     from recinfer.export.parity import default_bound
     from recinfer.export.precision import precision_name
     from recinfer.export.quant_dense import dense_type_name
@@ -85,8 +88,9 @@ def export(
     dense = dense_type_name(quant_dense or environment.quant_dense or "")
     kind = possible_kind(accelerate, environment)
     precision = precision_name(mixed_precision, environment.mixed_precision, config.export_config.mixed_precision)
-    options = compile_options(environment, config.export_config, **compile_flags)
-    tf32 = "TF32" if kind == "trt" and options.matmul_tf32 else ""
+    place = device_for(kind, device)
+    options = compile_options(environment, config.export_config, device=place, **compile_flags)
+    tf32 = "TF32" if place.type == "cuda" and options.matmul_tf32 else ""
     checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
     features, model = new_model(config)
     tiling = tiling_of(
@@ -117,24 +121,15 @@ def export(
 
 def _parity_rows(config: Any, given: str | None, rows: int) -> tuple[pa.Table, str]:
     """The first rows of a table that the model knows, and its path."""
-    import pyarrow as pa
-
     from recinfer.data.readers import open_reader
     from recinfer.data.readers.csv_options import from_data_config
     from recinfer.errors import InputError
+    from recinfer.main.first_rows import first_rows
 
     path = given or config.eval_input_path or config.train_input_path
     if not path:
         raise InputError(
-            "there are no rows to compare the export's scores on", "set eval_input_path, or give --parity_input_path"
+            "there are no rows to compare the export's scores on", "set eval_input_path, or give --parity-input-path"
         )
     reader = open_reader(path, csv=from_data_config(config.data_config))
-    batches: list[pa.RecordBatch] = []
-    for unit in reader.units():
-        for batch in reader.read(unit, None, rows):
-            batches.append(batch)
-            if sum(each.num_rows for each in batches) >= rows:
-                return pa.Table.from_batches(batches).slice(0, rows), path
-    if not batches:
-        raise InputError(f"{path} has no rows to compare the export's scores on", "give --parity_input_path")
-    return pa.Table.from_batches(batches), path
+    return first_rows(reader, None, rows, "give --parity-input-path"), path

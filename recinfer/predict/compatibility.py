@@ -23,7 +23,8 @@ COMPILED_KINDS = ("aot", "aot-unified", "trt")
 # Packages whose version compiled code is built against, and how many parts of it must be the same.
 BUILT_AGAINST: Mapping[str, Mapping[str, int]] = {
     "aot": {"torch": 3},
-    "aot-unified": {"torch": 3},
+    # Its library calls fbgemm's lookup by the operator's name and arguments.
+    "aot-unified": {"torch": 3, "fbgemm": 2},
     "trt": {"torch": 3, "torch-tensorrt": 2, "tensorrt": 2},
 }
 
@@ -79,6 +80,8 @@ def refuse(folder: object, kind: str, fatal: list[Mismatch], fallbacks: list[str
     use = f"--fallback {' or '.join(fallbacks)} runs what the folder carries besides, or " if fallbacks else ""
     if any(mismatch.what == "format" for mismatch in fatal):
         hint = "install a newer recinfer"
+    elif all(mismatch.what == "device" for mismatch in fatal):
+        hint = f"{use}leave --device out, or export again with it"
     else:
         hint = f"{use}export again on such a machine, or install the versions that it was made with"
     return ModelError(f"{folder}: this export ({kind}) does not run here:\n{lines}", hint)
@@ -87,6 +90,18 @@ def refuse(folder: object, kind: str, fatal: list[Mismatch], fallbacks: list[str
 def for_gpu(manifest: Mapping[str, Any]) -> bool:
     """Whether an export was made for a GPU."""
     return str(manifest.get("device", "cpu")).startswith("cuda")
+
+
+def on_device(manifest: Mapping[str, Any], asked: str) -> Iterator[Mismatch]:
+    """Whether an export scores on a device that the user asks for.
+
+    Args:
+        asked: ``cpu`` or ``cuda``; "" for whichever it was made for.
+    """
+    # An export of the reference does not say what it was made for.
+    made_for = str(manifest.get("device", asked)).partition(":")[0]
+    if asked and asked != made_for:
+        yield Mismatch("device", made_for, f"--device {asked}", True)
 
 
 def version_parts(text: str) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from recinfer.features.assets import with_assets_in
 from recinfer.features.base import Feature
 from recinfer.features.side import user_side_names
 from recinfer.features.used import used_features
+from recinfer.predict.device import CPU, Place
 from recinfer.predict.operators import load_operators
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.users import user_rows_of
@@ -30,13 +31,15 @@ class ExportedModel(Scorer):
     Args:
         folder: holds ``pipeline.config`` and what the kind needs.
         fingerprint: of the export.
+        device: that it was made for; of a GPU, which one.
 
     Raises:
         ModelError: the folder is no export, or its model does not load.
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
+    def __init__(self, folder: Path, fingerprint: str, device: torch.device = CPU) -> None:
         self.folder = folder
+        self.place = Place(device)
         config = with_assets_in(load_pipeline_config(require(folder, CONFIG)), folder)
         self._open(folder)
         features = used_features(config, build_features(config))
@@ -66,16 +69,18 @@ class ExportScorer(ExportedModel):
     """A scripted model: ``scripted_model.pt`` of an export folder."""
 
     def _open(self, folder: Path) -> None:
-        self._model = load_scripted(require(folder, SCRIPTED))
-        self._device = torch.device("cpu")
+        self._model = load_scripted(require(folder, SCRIPTED), self.place.device)
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk; TorchScript releases the GIL, so threads run side by side."""
-        return self.per_user(tensors, lambda given: dict(self._model(given, self._device)))
+        return self.per_user(tensors, self._score)
+
+    def _score(self, tensors: Tensors) -> Tensors:
+        return self.place.run(tensors, lambda given: dict(self._model(given, self.place.device)))
 
 
-def load_scripted(path: Path) -> torch.jit.ScriptModule:
-    """Loads a scripted model for inference on the CPU.
+def load_scripted(path: Path, device: torch.device = CPU) -> torch.jit.ScriptModule:
+    """Loads a scripted model for inference.
 
     Raises:
         ModelError: the file is no TorchScript archive, or calls operators that are not here.
@@ -84,7 +89,7 @@ def load_scripted(path: Path) -> torch.jit.ScriptModule:
     try:
         # Grad mode is noted when a module is first profiled: it must be off from the first call on.
         with torch.inference_mode():
-            model = torch.jit.load(str(path), map_location="cpu")
+            model = torch.jit.load(str(path), map_location=device)
             model.eval()
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{path} does not load: {str(error).splitlines()[0]}", "export the model again") from error

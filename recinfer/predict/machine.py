@@ -33,7 +33,7 @@ class Machine:
     Attributes:
         machine: its architecture, such as ``x86_64``.
         cpu_features: instruction sets, by the names of ``/proc/cpuinfo``; None where the system does not list them.
-        gpu: compute capability of the first GPU, such as ``sm_90``; "" without one.
+        gpu: compute capability of the GPU in question, such as ``sm_90``; "" without one.
         versions: of installed packages, by name.
     """
 
@@ -43,13 +43,14 @@ class Machine:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def this_machine(*, gpu: bool = True) -> Machine:
+def this_machine(*, gpu: bool = True, device: torch.device | None = None) -> Machine:
     """The facts of the machine that this process runs on.
 
     Args:
         gpu: whether to ask for the GPU, which takes a moment and starts CUDA.
+        device: which GPU; by default the first one.
     """
-    found = gpu_architecture() if gpu else ""
+    found = gpu_architecture(device) if gpu else ""
     return Machine(platform.machine(), read_cpu_features(CPUINFO), found, installed_versions())
 
 
@@ -65,11 +66,11 @@ def read_cpu_features(cpuinfo: Path) -> frozenset[str] | None:
     return None
 
 
-def gpu_architecture() -> str:
-    """``sm_90`` for compute capability 9.0 of the first GPU; "" without one."""
+def gpu_architecture(device: torch.device | None = None) -> str:
+    """``sm_90`` for compute capability 9.0 of a GPU, by default the first one; "" without one."""
     if not torch.cuda.is_available():
         return ""
-    major, minor = torch.cuda.get_device_capability(0)
+    major, minor = torch.cuda.get_device_capability(0 if device is None else device)
     return f"sm_{major}{minor}"
 
 

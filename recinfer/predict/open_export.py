@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from recinfer.data.json_object import read_json_object
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
-from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, refuse
+from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, on_device, refuse
 from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer, UnifiedScorer
+from recinfer.predict.device import CPU, device_of
 from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
 from recinfer.predict.machine import Machine, this_machine
 from recinfer.predict.manifest_check import MANIFEST, check_files
@@ -27,8 +30,8 @@ WEIGHTS = "weights.safetensors"
 # What `--fallback` may name, and the file that an export must carry for it.
 FALLBACKS = {"jit": SCRIPTED, "eager": WEIGHTS}
 
-Open = Callable[[Path, str], Scorer]
-"""Makes a scorer of a checked folder and a fingerprint."""
+Open = Callable[[Path, str, torch.device], Scorer]
+"""Makes a scorer of a checked folder, a fingerprint and a device."""
 
 OPENERS: dict[str, Open] = {
     SCRIPTED_KIND: ExportScorer,
@@ -57,6 +60,7 @@ def open_export(
     fallback: str | None = None,
     eager: Callable[[Path, Path], Scorer] | None = None,
     public_key: Path | None = None,
+    device: torch.device | None = None,
     machine: Machine | None = None,
 ) -> Scorer:
     """A scorer of an export, after everything about it is checked; nothing in it runs before.
@@ -67,6 +71,7 @@ def open_export(
         fallback: ``jit`` or ``eager``: what to score with where the compiled part does not run here.
         eager: makes a scorer of a config and weights; for the fallback of that name.
         public_key: of the signature that the export must have; None asks for none.
+        device: to score on; by default what the export was made for.
         machine: what is there; by default this one.
 
     Raises:
@@ -78,9 +83,11 @@ def open_export(
     hashes = check_files(folder)
     manifest = read_manifest(folder)
     kind = kind_of(manifest, folder)
-    fatal = _mismatches(folder, manifest, machine or this_machine(gpu=for_gpu(manifest)))
+    here = machine or this_machine(gpu=for_gpu(manifest), device=device if device and device.type == "cuda" else None)
+    fatal = [*on_device(manifest, device.type if device else ""), *_mismatches(folder, manifest, here)]
     if not fatal:
-        return _opener(kind, folder)(folder, _fingerprint(kind, hashes, folder, fingerprint))
+        chosen = device or (device_of("cuda") if for_gpu(manifest) else CPU)
+        return _opener(kind, folder)(folder, _fingerprint(kind, hashes, folder, fingerprint), chosen)
     _check_fallback(folder, kind, fatal, fallback)
     log.warning("%s: scoring with --fallback %s: %s", folder, fallback, "; ".join(map(str, fatal)))
     if fallback == "jit":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,12 @@ from recinfer.data.parser import Tensors
 from recinfer.errors import ModelError
 from recinfer.predict.compiled_inputs import INTERFACE, read_interface
 from recinfer.predict.compiled_scorer import SPARSE
+from recinfer.predict.device import CPU, allow_tf32
 from recinfer.predict.export_scorer import ExportedModel, load_scripted, require
 from recinfer.predict.row_parts import filled_up, in_parts, rows_of
 from recinfer.predict.tensorrt_runtime import load_engines
 
 ENGINE = "trt_model.pt2"
-SETTINGS = "trt.json"
 # What a batch is filled up with: enough for the least of every size.
 FILLING_ROWS, FILLING_STEPS = 2, 2
 
@@ -29,24 +28,23 @@ class TensorRTScorer(ExportedModel):
     Args:
         folder: holds ``scripted_sparse_model.pt``, ``trt_model.pt2``, ``compiled.json`` and ``pipeline.config``.
         fingerprint: of the export.
+        device: a GPU.
 
     Attributes:
-        device: that the dense part runs on.
         load: reads the dense part.
 
     Raises:
         ModelError: the folder is no such export, does not load, or there is no GPU or no torch-tensorrt.
     """
 
-    device = torch.device("cuda")
     load: Callable[[Path], torch.export.ExportedProgram] = staticmethod(load_engines)
 
     def _open(self, folder: Path) -> None:
         self._sparse = load_scripted(require(folder, SPARSE))
         self._interface = read_interface(require(folder, INTERFACE))
-        _allow_tf32(require(folder, SETTINGS), self.device)
+        if self.place.device.type == "cuda":
+            allow_tf32(folder)
         self._dense = load_program(require(folder, ENGINE), self.load)
-        self._cpu = torch.device("cpu")
         # An engine has one context to run in.
         self._lock = threading.Lock()
 
@@ -56,11 +54,11 @@ class TensorRTScorer(ExportedModel):
         most = (self._interface.most_rows or rows + FILLING_ROWS) - FILLING_ROWS
         if rows > most:
             return in_parts(self.run, tensors, rows, most)
-        inputs = self._interface.arrange(self._sparse(tensors, self._cpu))
+        inputs = self._interface.arrange(self._sparse(tensors, CPU))
         sizes = self._interface.sizes_of(inputs)
         if any(sizes[name] < least for name, (least, _) in self._interface.sizes.items()):
             filled = filled_up(tensors, self.features, FILLING_ROWS, FILLING_STEPS)
-            inputs = self._interface.arrange(self._sparse(filled, self._cpu))
+            inputs = self._interface.arrange(self._sparse(filled, CPU))
             sizes = self._interface.sizes_of(inputs)
         large = [name for name, (_, largest) in self._interface.sizes.items() if sizes[name] > largest]
         if large and rows > 1:
@@ -73,9 +71,12 @@ class TensorRTScorer(ExportedModel):
         return {name: scores[:rows] for name, scores in self._run_dense(inputs).items()}
 
     def _run_dense(self, inputs: list[torch.Tensor]) -> Tensors:
+        names = [each.name for each in self._interface.inputs]
         with self._lock:
-            scores = self._dense(*(each.to(self.device) for each in inputs))
-            return dict(zip(self._interface.outputs, (each.cpu() for each in scores), strict=True))
+            return self.place.run(dict(zip(names, inputs, strict=True)), self._score)
+
+    def _score(self, inputs: Tensors) -> Tensors:
+        return dict(zip(self._interface.outputs, self._dense(*inputs.values()), strict=True))
 
 
 def load_program(
@@ -96,11 +97,3 @@ def load_program(
         raise ModelError(
             f"{path} does not load: {said[0] if said else repr(error)}", "export the model again"
         ) from error
-
-
-def _allow_tf32(path: Path, device: torch.device) -> None:
-    """As at export, for what TensorRT leaves to torch."""
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = bool(settings["cudnn_allow_tf32"])
-        torch.backends.cuda.matmul.allow_tf32 = bool(settings["cuda_matmul_allow_tf32"])

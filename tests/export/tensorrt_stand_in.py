@@ -20,7 +20,7 @@ class StandIn:
         seen: the program, interface, example and options of each call.
     """
 
-    device = torch.device("cpu")
+    device: torch.device | None = torch.device("cpu")
 
     def __init__(self) -> None:
         self.seen: list[tuple[torch.export.ExportedProgram, Interface, Sequence[torch.Tensor], CompileOptions]] = []
@@ -47,5 +47,4 @@ class StandIn:
 class StandInScorer(TensorRTScorer):
     """Scores with what :class:`StandIn` saved."""
 
-    device = torch.device("cpu")
     load = staticmethod(torch.export.load)

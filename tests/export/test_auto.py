@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from recinfer import load_scorer
 from recinfer.env import Environment
@@ -87,7 +88,9 @@ def test_the_fastest_stays_alone(
     work: Path, monkeypatch: pytest.MonkeyPatch, rates: dict[str, float], chosen: str
 ) -> None:
     asked = pretend(monkeypatch, **rates)
-    choice = auto.write_fastest(candidates(), ROWS, work)
+    choice, scorer = auto.write_fastest(candidates(), ROWS, work)
+    # The scorer that was measured, which these candidates name by their kind.
+    assert scorer == chosen
     assert asked == [["torchscript", "aot", "other"]]
     assert choice.kind == chosen and choice.failed == {}
     assert {kind: speed.median for kind, speed in choice.speeds.items()} == rates
@@ -99,7 +102,8 @@ def test_a_kind_that_a_model_cannot_have_is_told_and_leaves_nothing(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, torchscript=100.0, other=200.0)
-    choice = auto.write_fastest(candidates(failing=["aot"]), ROWS, work)
+    choice, scorer = auto.write_fastest(candidates(failing=["aot"]), ROWS, work)
+    assert scorer == "other"
     assert choice.kind == "other" and choice.failed == {"aot": "cannot be compiled"}
     assert list(choice.speeds) == ["torchscript", "other"]
     assert files(work) == {"shared.txt": "for all", "model.bin": "other", "other.bin": "other"}
@@ -175,8 +179,8 @@ def test_what_the_export_carries_scores_as_the_model(
 
 
 def pretend_another_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def other(*, gpu: bool = True) -> Machine:
-        here = this_machine(gpu=gpu)
+    def other(*, gpu: bool = True, device: torch.device | None = None) -> Machine:
+        here = this_machine(gpu=gpu, device=device)
         return replace(here, versions={**here.versions, "torch": "2.1.0"})
 
     monkeypatch.setattr(open_export, "this_machine", other)

@@ -26,13 +26,15 @@ from recinfer.export.tensorrt_compiler import input_profile
 from recinfer.predict import tensorrt_runtime
 from recinfer.predict.compiled_inputs import CompiledInput, Interface, read_interface
 from recinfer.predict.model_scorer import ModelScorer
-from recinfer.predict.open_export import open_export
+from recinfer.predict.open_export import OPENERS, open_export
 from recinfer.predict.tensorrt_scorer import TensorRTScorer
 from tests.export.tensorrt_stand_in import StandIn, StandInScorer
 from tests.synthetic import STEPS, config_of, make_table, model_of, write_export_of
 
 ROWS = 32
+GPU = torch.device("cuda", 0)
 TENSORRT = KINDS["trt"]
+ON_GPU = CompileOptions(device=GPU)
 TABLES = {
     "random": make_table(400, 1),
     "only nulls": make_table(20, 3, nulls=1.0),
@@ -48,21 +50,18 @@ def stand_in() -> Iterator[StandIn]:
     """Puts the stand-in in TensorRT's place, on a machine that says it has a GPU."""
     compiler, patched = StandIn(), pytest.MonkeyPatch()
     kind = Kind(
-        partial(write_trt, compiler=compiler),
-        StandInScorer,
-        switches={"ENABLE_TRT": "1"},
-        device="cuda",
-        takes_options=True,
+        partial(write_trt, compiler=compiler), switches={"ENABLE_TRT": "1"}, devices=("cuda",), takes_options=True
     )
     patched.setitem(kinds.KINDS, "trt", kind)  # type: ignore[arg-type]
-    patched.setattr(artifact, "gpu_architecture", lambda: "sm_90")
+    patched.setitem(OPENERS, "trt", lambda folder, fingerprint, device: StandInScorer(folder, fingerprint))
+    patched.setattr(artifact, "gpu_architecture", lambda device: "sm_90")
     yield compiler
     patched.undo()
 
 
 @pytest.fixture(scope="module")
 def exported(stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = CompileOptions(most_rows=ROWS, debug=True)
+    options = CompileOptions(most_rows=ROWS, debug=True, device=GPU)
     folder = tmp_path_factory.mktemp("trt") / "export"
     return write_export_of("multi_tower_din", folder, kind="trt", compile_options=options)
 
@@ -98,13 +97,13 @@ def test_the_folder_says_what_it_is(exported: Path) -> None:
         "scripted_sparse_model.pt",
         "trt_model.pt2",
         "compiled.json",
-        "trt.json",
+        "gpu.json",
         "gm_sparse.code",
         "gm_dense.code",
     }
     assert files <= set(manifest["sha256"])
     assert json.loads((exported / "model_acc.json").read_text())["ENABLE_TRT"] == "1"
-    assert json.loads((exported / "trt.json").read_text()) == {
+    assert json.loads((exported / "gpu.json").read_text()) == {
         "cudnn_allow_tf32": True,
         "cuda_matmul_allow_tf32": False,
     }
@@ -224,11 +223,13 @@ def test_sequences_are_as_long_as_the_features_say() -> None:
 
 def test_quantized_layers_do_not_go_to_a_gpu(stand_in: StandIn, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="INT8 run on processors alone"):
-        write_export_of("multi_tower", tmp_path / "export", kind="trt", quant_dense="int8")
+        write_export_of("multi_tower", tmp_path / "export", kind="trt", quant_dense="int8", compile_options=ON_GPU)
 
 
 def test_half_precision_is_in_the_program(stand_in: StandIn, tmp_path: Path) -> None:
-    write_export_of("deepfm", tmp_path / "export", kind="trt", mixed_precision="FP16", parity_bound=5e-3)
+    write_export_of(
+        "deepfm", tmp_path / "export", kind="trt", mixed_precision="FP16", parity_bound=5e-3, compile_options=ON_GPU
+    )
     types = {str(each.meta["val"].dtype) for each in stand_in.seen[-1][0].graph.nodes if "linear" in each.name}
     assert types == {"torch.float16"}
 
@@ -238,7 +239,7 @@ def test_half_precision_is_in_the_program(stand_in: StandIn, tmp_path: Path) -> 
 @pytest.mark.parametrize("model", ["deepfm", "multi_tower_din"])
 @pytest.mark.parametrize(("precision", "bound"), [("", 1e-4), ("FP16", 5e-3)])
 def test_engines_score_as_the_model(tmp_path: Path, model: str, precision: str, bound: float) -> None:
-    options = CompileOptions(most_rows=256)
+    options = CompileOptions(most_rows=256, device=GPU)
     folder = write_export_of(
         model, tmp_path / "export", kind="trt", compile_options=options, mixed_precision=precision, parity_bound=bound
     )

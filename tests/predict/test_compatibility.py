@@ -9,7 +9,7 @@ import pytest
 
 from recinfer.export import artifact
 from recinfer.predict import compatibility
-from recinfer.predict.compatibility import check, refuse, version_parts
+from recinfer.predict.compatibility import check, on_device, refuse, version_parts
 from recinfer.predict.machine import Machine, read_cpu_features, this_machine
 
 HERE = Machine(
@@ -70,8 +70,9 @@ def test_a_scripted_export_only_warns_of_what_is_newer(changes: dict[str, Any], 
         ("aot", {"versions": {"torch": "2.12.1"}}, ["torch"]),
         ("aot", {"versions": {"torch": "2.13.1"}}, ["torch"]),
         ("aot", {"versions": {"torch": "2.13.0", "fbgemm-gpu-cpu": "1.7.0"}}, []),
-        # It looks tables up by itself.
-        ("aot-unified", {"versions": {"torch": "2.13.0", "fbgemm-gpu-cpu": "1.7.0"}}, []),
+        # It calls an operator of fbgemm by name.
+        ("aot-unified", {"versions": {"torch": "2.13.0", "fbgemm-gpu-cpu": "1.7.0"}}, ["fbgemm"]),
+        ("aot-unified", {"versions": {"torch": "2.13.0", "fbgemm-gpu-cpu": "1.8.9"}}, []),
         ("aot-unified", {"versions": {"torch": "2.12.0"}}, ["torch"]),
         ("aot", {"cpu_features": ["avx2", "avx512f", "avx512bw"]}, ["processor"]),
         ("aot", {"machine": "aarch64", "cpu_features": ["sve"]}, ["processor architecture"]),
@@ -89,6 +90,24 @@ def test_gpu_architectures() -> None:
     asked = manifest("trt", device="cuda", gpu="sm_90", versions={"torch-tensorrt": "2.13.4"})
     assert found(asked, WITH_GPU) == []
     assert found(asked | {"gpu": "sm_80"}, WITH_GPU) == [("GPU architecture", True)]
+
+
+@pytest.mark.parametrize(
+    ("content", "asked", "expected"),
+    [
+        ({"device": "cuda"}, "cpu", [("device", "cuda", "--device cpu")]),
+        ({"device": "cpu"}, "cuda", [("device", "cpu", "--device cuda")]),
+        ({"device": "cuda"}, "cuda", []),
+        ({"device": "cuda"}, "", []),
+        # An export of the reference does not say what it is for.
+        ({}, "cuda", []),
+        ({}, "cpu", []),
+    ],
+)
+def test_the_device_that_is_asked_for(content: dict[str, Any], asked: str, expected: list[Any]) -> None:
+    found = list(on_device(content, asked))
+    assert [(each.what, each.needed, each.found) for each in found] == expected
+    assert all(each.fatal for each in found)
 
 
 def test_a_processor_that_does_not_say_what_it_has_is_warned_of() -> None:
