@@ -46,6 +46,8 @@ class Environment:
         master_addr, master_port: where the processes meet (``MASTER_ADDR``, ``MASTER_PORT``), None where unset.
         agent_store: ``torchrun`` itself serves that port (``TORCHELASTIC_USE_AGENT_STORE``); else rank 0 does.
         restart_count: how often ``torchrun`` has started the processes anew (``TORCHELASTIC_RESTART_COUNT``).
+        s3_endpoint: address of an S3 store other than Amazon's (``AWS_ENDPOINT_URL_S3``, else ``AWS_ENDPOINT_URL``),
+            None where unset; a URI's option ``endpoint_override`` wins.
         omp_num_threads: threads per parallel region (``OMP_NUM_THREADS``), None where unset.
     """
 
@@ -73,6 +75,7 @@ class Environment:
     master_port: int | None = None
     agent_store: bool = False
     restart_count: int = 0
+    s3_endpoint: str | None = None
     omp_num_threads: int | None = None
 
 
@@ -108,6 +111,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         master_port=_integer(source, "MASTER_PORT"),
         agent_store=_boolean(source, "TORCHELASTIC_USE_AGENT_STORE"),
         restart_count=_integer(source, "TORCHELASTIC_RESTART_COUNT") or 0,
+        s3_endpoint=source.get("AWS_ENDPOINT_URL_S3") or source.get("AWS_ENDPOINT_URL") or None,
         omp_num_threads=_integer(source, "OMP_NUM_THREADS"),
     )
 
@@ -143,6 +147,14 @@ def limit_library_threads(threads: int) -> None:
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+
+
+def hush_native_warnings() -> None:
+    """Leaves out what torch's native code has to say about its own use; what the user has set wins.
+
+    Works only before torch is imported.
+    """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def outlive_collectives() -> None:

@@ -57,7 +57,7 @@ class Result:
 def count_parameters(config: Path) -> tuple[int, int]:
     """(in embedding tables, elsewhere)."""
     from recinfer.main.config import load_config
-    from recinfer.main.training import new_model
+    from recinfer.main.model_input import new_model
 
     _, model = new_model(load_config(config))
     in_tables = sum(each.numel() for each in model.embedding_group.parameters())

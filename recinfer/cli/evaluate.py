@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from recinfer.cli.options import as_json, config_edits, pipeline_config
+from recinfer.cli.logs import be_quiet
+from recinfer.cli.options import as_json, config_edits, device, pipeline_config
 from recinfer.cli.output import metric_pairs, print_json, print_pairs
 from recinfer.cli.run import Command
 
@@ -20,6 +21,7 @@ from recinfer.cli.run import Command
     metavar="FILE",
     help="Where the metrics go as JSON. A bare name lies in the model folder. Default: eval_result.json.",
 )
+@device
 @config_edits
 @as_json("the metrics")
 def evaluate(
@@ -27,6 +29,7 @@ def evaluate(
     checkpoint_path: str | None,
     eval_input_path: str | None,
     eval_result_path: str | None,
+    device: str | None,
     overrides: tuple[str, ...],
     edit_config_json: str | None,
     as_json: bool,
@@ -34,8 +37,14 @@ def evaluate(
     """Measure a checkpoint on a table.
 
     Prints the metrics that the config names, and writes them as JSON. Also: recinfer-eval, python -m recinfer.eval.
+    Under torchrun all processes measure together, each on its part of the rows.
     """
+    from recinfer.env import read_environment
     from recinfer.main import evaluate as measure
+
+    rank = read_environment().rank
+    if rank:
+        be_quiet()
 
     metrics = measure(
         pipeline_config,
@@ -44,7 +53,10 @@ def evaluate(
         eval_result_path=eval_result_path,
         overrides=overrides,
         edit_config_json=edit_config_json,
+        device=device,
     )
+    if rank:
+        return
     if as_json:
         print_json(metrics)
     else:

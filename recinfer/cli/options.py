@@ -65,6 +65,15 @@ def config_edits(body: Body) -> Body:
     )(body)
 
 
+def device(body: Body) -> Body:
+    """``--device`` of commands that run eager models."""
+    return click.option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda or cuda:n. Default: a GPU where there is one, and under torchrun one for each process.",
+    )(body)
+
+
 def as_json(what: str) -> Callable[[Body], Body]:
     """``--json``.
 

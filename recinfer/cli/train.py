@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recinfer.cli.logs import seconds_since_last_line
-from recinfer.cli.options import NOT_NEGATIVE, as_json, config_edits, pipeline_config
+from recinfer.cli.logs import be_quiet, seconds_since_last_line
+from recinfer.cli.options import NOT_NEGATIVE, as_json, config_edits, device, pipeline_config
 from recinfer.cli.output import count, duration, metric_pairs, print_json, print_pairs
 from recinfer.cli.run import Command
 
@@ -33,6 +33,7 @@ LONGEST_SILENCE = 10.0
     show_default=True,
     help="Decides the first parameters, the order of rows, and dropout.",
 )
+@device
 @config_edits
 @as_json("the report")
 def train(
@@ -41,6 +42,7 @@ def train(
     eval_input_path: str | None,
     model_dir: str | None,
     seed: int,
+    device: str | None,
     overrides: tuple[str, ...],
     edit_config_json: str | None,
     as_json: bool,
@@ -48,9 +50,16 @@ def train(
     """Train a model, and evaluate it.
 
     Goes on from the latest checkpoint in the model folder where there is one. Also: recinfer-train,
-    python -m recinfer.train.
+    python -m recinfer.train. Under torchrun (torchrun --nproc-per-node=N -m recinfer.train ...) all processes train one
+    model, each on its part of the rows, with its part of the tables.
     """
+    from recinfer.cli.plan_table import print_plan
+    from recinfer.env import read_environment
     from recinfer.main import train_and_evaluate
+
+    environment = read_environment()
+    if environment.rank:
+        be_quiet()
 
     report = train_and_evaluate(
         pipeline_config,
@@ -60,8 +69,12 @@ def train(
         overrides=overrides,
         edit_config_json=edit_config_json,
         seed=seed,
+        device=device,
         on_step=StepLines(),
+        on_plan=print_plan if environment.world_size > 1 else None,
     )
+    if environment.rank:
+        return
     if as_json:
         print_json(asdict(report))
     else:

@@ -9,16 +9,21 @@ from typing import Any
 
 from torchrec.distributed.planner import ParameterConstraints
 
+from recinfer.config.sharding import (
+    COLUMN_WISE,
+    DATA_PARALLEL,
+    DENSE,
+    FUSED,
+    KERNELS,
+    ROW_WISE,
+    SHARDING_TYPES,
+    TABLE_WISE,
+)
 from recinfer.errors import ConfigError
 from recinfer.nn.model_tables import PlacedTable
 
 logger = logging.getLogger(__name__)
 
-DATA_PARALLEL, TABLE_WISE, ROW_WISE, COLUMN_WISE = "data_parallel", "table_wise", "row_wise", "column_wise"
-# Those within and across machines, which NCCL serves and gloo does not.
-GPU_ONLY = ("table_row_wise", "table_column_wise", "grid_shard")
-CPU_KERNELS = ("dense", "fused")
-GPU_KERNELS = (*CPU_KERNELS, "fused_uvm", "fused_uvm_caching")
 # fbgemm's kernels read rows four numbers at a time.
 LEAST_COLUMNS = 4
 
@@ -35,25 +40,15 @@ class World:
     ranks: int
     device: str
 
-    @property
-    def sharding_types(self) -> tuple[str, ...]:
-        """Those that run here."""
-        everywhere = (DATA_PARALLEL, TABLE_WISE, ROW_WISE, COLUMN_WISE)
-        return everywhere if self.device == "cpu" else (*everywhere, *GPU_ONLY)
-
-    @property
-    def kernels(self) -> tuple[str, ...]:
-        """Those that run here."""
-        return CPU_KERNELS if self.device == "cpu" else GPU_KERNELS
-
 
 def plan_constraints(
     tables: Sequence[PlacedTable], world: World, general: Any | None = None
 ) -> dict[str, ParameterConstraints]:
     """The planner's constraints, by table.
 
-    Without a word of the config, a table lies whole on one rank, or is split by rows if it is larger than an even share
-    of all tables. On GPUs torchrec's planner chooses, since it knows their memory.
+    Where the config says nothing, on CPU a table lies whole on one rank, or is split by rows if it is larger than an
+    even share of all tables; on GPUs torchrec's planner chooses, since it knows their memory. What the config allows
+    on other devices only is left out.
 
     Args:
         tables: of the model.
@@ -61,7 +56,7 @@ def plan_constraints(
         general: ``train_config.global_embedding_constraints``; a feature's own ``embedding_constraints`` win.
 
     Raises:
-        ConfigError: a type or kernel is unknown, or does not run here.
+        ConfigError: nothing that the config allows can be done with a table.
     """
     share = sum(table.bytes for table in tables) / world.ranks
     found: dict[str, ParameterConstraints] = {}
@@ -84,13 +79,8 @@ def _types(placed: PlacedTable, world: World, wanted: Any | None, large: bool) -
     """Sharding types to choose from; empty for any."""
     if placed.table.zch is not None:
         return [ROW_WISE]
-    asked = list(wanted.sharding_types) if wanted is not None else []
-    for kind in asked:
-        if kind not in world.sharding_types:
-            raise ConfigError(
-                f"sharding type {kind!r} of embedding table {placed.table.name!r} does not run on {world.device}",
-                f"use {', '.join(world.sharding_types)}",
-            )
+    named = list(wanted.sharding_types) if wanted is not None else []
+    asked = _available(named, SHARDING_TYPES[world.device], "sharding_types", placed, world)
     if world.ranks == 1:
         alike = set(asked) == {DATA_PARALLEL} and _fits(DATA_PARALLEL, placed, world)
         return [DATA_PARALLEL] if alike else [TABLE_WISE]
@@ -121,19 +111,28 @@ def _fits(kind: str, placed: PlacedTable, world: World) -> bool:
 
 
 def _kernels(placed: PlacedTable, world: World, wanted: Any | None, types: Sequence[str]) -> list[str]:
-    asked = list(wanted.compute_kernels) if wanted is not None else []
-    for kernel in asked:
-        if kernel not in world.kernels:
-            raise ConfigError(
-                f"compute kernel {kernel!r} of embedding table {placed.table.name!r} does not run on {world.device}",
-                f"use {', '.join(world.kernels)}",
-            )
+    named = list(wanted.compute_kernels) if wanted is not None else []
+    asked = _available(named, KERNELS[world.device], "compute_kernels", placed, world)
     # Tables that every rank holds learn by the dense optimizer; torchrec has no other kernel for them, and that one for
     # no others.
-    fused = [kernel for kernel in asked if kernel != "dense"] or ["fused"]
+    fused = [kernel for kernel in asked if kernel != DENSE] or [FUSED]
     if not types:
-        return ["dense", *fused]
-    return (["dense"] if DATA_PARALLEL in types else []) + (fused if set(types) != {DATA_PARALLEL} else [])
+        return [DENSE, *fused]
+    return ([DENSE] if DATA_PARALLEL in types else []) + (fused if set(types) != {DATA_PARALLEL} else [])
+
+
+def _available(named: list[str], known: Sequence[str], field: str, placed: PlacedTable, world: World) -> list[str]:
+    """Those that run here; says which do not."""
+    left = [name for name in named if name not in known]
+    if left:
+        logger.warning(
+            "%s of table %s does not run on %s and is left out: %s",
+            field,
+            placed.table.name,
+            world.device,
+            ", ".join(left),
+        )
+    return [name for name in named if name in known]
 
 
 def _column_width(dim: int, ranks: int) -> int:

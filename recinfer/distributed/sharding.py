@@ -41,12 +41,12 @@ def shard(
     initial_state: float = 0.0,
     *,
     general: Any | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> DistributedModelParallel:
     """Replaces a model's embedding collections by sharded ones, in place.
 
     Tables that have weights keep them. Those without memory (``tables_without_memory``) get their first ones, each rank
-    its part: the same for a seed on any number of ranks.
+    its part: the same for a seed on any number of ranks. Without a seed they hold anything, for a checkpoint to fill.
 
     Args:
         model: as built from a config.
@@ -55,7 +55,7 @@ def shard(
         device: of this rank.
         initial_state: what accumulators of rows that change hands start from.
         general: a ``ParameterConstraints`` message for tables whose features say nothing, or None.
-        seed: of the first weights.
+        seed: of the first weights, or None.
 
     Returns:
         The model behind torchrec's wrapper. ``state_dict()`` has the names and shapes of the plain model's.
@@ -114,11 +114,12 @@ def _plan(
 
 
 @torch.no_grad()
-def _fill(sharded: nn.Module, before: dict[str, torch.Tensor], tables: list[PlacedTable], seed: int) -> None:
+def _fill(sharded: nn.Module, before: dict[str, torch.Tensor], tables: list[PlacedTable], seed: int | None) -> None:
     """Gives every parameter the value that it had, or its first one."""
     for name, tensor in sharded.state_dict().items():
         if name in before:
             copy_parts(tensor, before[name])
+        if name in before or seed is None:
             continue
         placed = table_of_weight(name, tables)
         assert placed is not None, name

@@ -85,7 +85,7 @@ def find_checkpoint_model(
         ConfigError: the config does not parse, or its model has two towers.
         ModelError: there is no such checkpoint.
     """
-    from recinfer.main.training import choose_checkpoint
+    from recinfer.main.model_input import choose_checkpoint
 
     config = load_config(pipeline_config, overrides, edit_config_json)
     refuse_two_towers(config)

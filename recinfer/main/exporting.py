@@ -76,7 +76,7 @@ def export(
     from recinfer.export.quantize import table_type_name
     from recinfer.export.tile import tiling_of
     from recinfer.main.fingerprint import fingerprint
-    from recinfer.main.training import choose_checkpoint, new_model
+    from recinfer.main.model_input import choose_checkpoint, new_model
     from recinfer.train.checkpoint import load
 
     config = load_config(pipeline_config, overrides, edit_config_json)

@@ -32,14 +32,24 @@ def make_card(fingerprint: str, options: PredictOptions, **more: str) -> Card:
         more: what else must be equal, by what it is called in messages; blanks are underscores.
     """
     chosen = {name: value for name, value in asdict(options).items() if name not in FREE_OPTIONS}
-    return {
-        "must": {
-            "recinfer": __version__,
-            **{name: _version(name) for name in PACKAGES},
+    return bare_card(
+        {
             "the model (fingerprint)": fingerprint,
             "the options": ", ".join(f"{name}={value}" for name, value in sorted(chosen.items())),
             **{name.replace("_", " "): value for name, value in more.items()},
-        },
+        }
+    )
+
+
+def bare_card(must: Mapping[str, str]) -> Card:
+    """What this process is made of.
+
+    Args:
+        must: what else must be equal, by what it is called in messages.
+    """
+    versions = {name: _version(name) for name in PACKAGES}
+    return {
+        "must": {"recinfer": __version__, **versions, **must},
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
 

@@ -35,7 +35,8 @@ class Session:
         ending: whether this one was asked to end.
         heart: its heartbeat.
         pending: the units of the job, once they are known.
-        is_done: whether a unit has a part, looked up anew.
+        missing: the units without a part, looked up anew.
+        doing: what the processes do, where that is not scoring units.
     """
 
     def __init__(self, board: Board, rank: int, size: int) -> None:
@@ -46,6 +47,8 @@ class Session:
         self.heart = Heartbeat(self.roll, self.ending.ask)
         self.pending: Sequence[Unit] = ()
         self.missing: Callable[[], Iterable[Unit]] = tuple
+        self._speaks: bool | None = None
+        self.doing = ""
 
     @property
     def leads(self) -> bool:
@@ -125,6 +128,8 @@ class Session:
     def _lost_line(self, rank: int, missing: set[int]) -> str:
         place = self.roll.where(rank)
         name = f"rank {rank} ({place.text})" if place is not None else f"rank {rank}"
+        if self.doing and place is not None:
+            return f"{name} was lost during {self.doing}"
         if not self.pending:
             return f"{name} was lost before it was ready" if place is not None else f"{name} never came"
         held = [self.pending[position] for position in held_by(self.board, rank)]
@@ -167,8 +172,9 @@ class Session:
 
     def speak(self, error: RecinferError) -> RecinferError:
         """The error, for one of those that outlive rank 0; for the others, what says nothing."""
-        first = self.board.add("speakers", 1) == 1
-        return error if first else ToldByOtherRankError(error.message)
+        if self._speaks is None:
+            self._speaks = self.board.add("speakers", 1) == 1
+        return error if self._speaks else ToldByOtherRankError(error.message)
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from torchrec.optim.keyed import KeyedOptimizer
 
 from recinfer.data.files import sync_folder
 from recinfer.distributed.shards import local_parts
+from recinfer.distributed.team import Team
 from recinfer.errors import ModelError, OutputError
 from recinfer.nn.managed_collision import settle
 from recinfer.train.checkpoint_fit import check_fit
 from recinfer.train.checkpoint_folders import best, checkpoints, delete_old, find_checkpoint, latest, newest, step_of
-from recinfer.train.checkpoint_parts import META, PARTS, discard, parts_of, read_meta
+from recinfer.train.checkpoint_parts import META, PARTS, PLAN, discard, parts_of, read_meta, tensors_flaw
 from recinfer.train.checkpoint_storage import read_index, read_tensors, write_tensors
 from recinfer.train.collision_history import load_history, save_history
 from recinfer.train.moving_average import UPDATES, MovingAverage
@@ -40,6 +41,7 @@ class Position:
         config_fingerprint: of the config that it was trained with, "" where unknown.
         seed: of shuffling and dropout.
         grad_scaler: state of the gradient scaler, if there is one.
+        ranks: that shared the running pass.
     """
 
     step: int = 0
@@ -48,6 +50,11 @@ class Position:
     config_fingerprint: str = ""
     seed: int = 0
     grad_scaler: dict[str, Any] | None = None
+    ranks: int = 1
+
+    def on(self, ranks: int) -> Position:
+        """Where other ranks go on, with batches of the same size: after as many rows of the pass, to a batch."""
+        return replace(self, batch=self.batch * self.ranks // ranks, ranks=ranks)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class TrainState:
         fused: optimizer of the embedding tables.
         plan: JSON of the sharding plan.
         averages: moving averages of the dense parameters, if they are kept.
+        team: the ranks that hold the module together; None for one.
     """
 
     module: nn.Module
@@ -67,36 +75,53 @@ class TrainState:
     fused: KeyedOptimizer | None = None
     plan: str = "{}"
     averages: MovingAverage | None = None
+    team: Team | None = None
 
 
 def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
     """Writes ``model_dir/model.ckpt-<step>``: under another name first, flushed, then renamed.
 
+    All ranks of a team call this, and each writes what it holds into the same folder.
+
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or not all ranks see the folder.
     """
     target = Path(model_dir) / f"model.ckpt-{position.step}"
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    team = state.team
+    leads = team is None or team.leads
+    number = os.getpid() if team is None else team.tell(os.getpid())
+    draft = target.with_name(f".{target.name}.{number}")
     try:
-        discard(draft)
-        draft.mkdir(parents=True)
-        write_tensors(draft / "model", state.module.state_dict())
-        write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused))
+        if leads:
+            discard(draft)
+            draft.mkdir(parents=True)
+        write_tensors(draft / "model", state.module.state_dict(), team)
+        write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused), team)
         save_history(state.module, draft / "zch")
         if state.averages is not None:
-            write_tensors(draft / "ema", state.averages.state_dict())
-        _write(draft / "plan", state.plan)
-        publish(draft, target, position)
+            write_tensors(draft / "ema", state.averages.state_dict(), team)
+        if leads:
+            _write(draft / "plan", state.plan)
+            publish(draft, target, position)
+        if team is not None:
+            team.wait()
     except OSError as error:
         raise OutputError(f"the checkpoint {target} cannot be written: {error}", "choose another model_dir") from error
     finally:
-        discard(draft)
+        if leads:
+            discard(draft)
     return target
 
 
 def publish(draft: Path, target: Path, position: Position) -> None:
     """Gives a finished checkpoint the list of its parts and its name, which it has from then on after any crash."""
     content = asdict(position) | {PARTS: parts_of(draft)}
+    for name in (name for name in parts_of(draft) if name != PLAN):
+        reason = tensors_flaw(draft / name)
+        if reason is not None:
+            raise OutputError(
+                f"the checkpoint {target} cannot be completed: {reason}", "give all ranks a model_dir that each reaches"
+            )
     _write(draft / META, json.dumps(content, indent=2) + "\n")
     sync_folder(draft)
     discard(target)

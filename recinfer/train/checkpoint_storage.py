@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.metadata import Metadata, StorageMeta, TensorS
 from torch.distributed.checkpoint.planner import ReadItem
 
 from recinfer.data.files import sync_folder
+from recinfer.distributed.team import Team
 from recinfer.errors import ModelError, OutputError
 from recinfer.train.metadata_unpickler import read_metadata
 
@@ -90,16 +91,28 @@ def read_all(folder: Path, names: Collection[str] | None = None) -> dict[str, to
     return state
 
 
-def write_tensors(folder: Path, state: dict[str, Any]) -> None:
+def write_tensors(folder: Path, state: dict[str, Any], team: Team | None = None) -> None:
     """Writes a flat dict of tensors to a new folder, flushed to the disk.
+
+    Args:
+        folder: one that all ranks see.
+        state: of this rank; what several ranks hold is written once.
+        team: the ranks that write together; None for one.
 
     Raises:
         OutputError: it cannot be written.
     """
     try:
-        folder.mkdir(parents=True)
+        if team is None or team.leads:
+            folder.mkdir(parents=True)
+        alone = team is None or team.size == 1
         with _alone():
-            dcp.save(state, storage_writer=FileSystemWriter(folder, sync_files=True), no_dist=True)
+            dcp.save(
+                state,
+                storage_writer=FileSystemWriter(folder, sync_files=True),
+                process_group=None if team is None or alone else team.group,
+                no_dist=alone,
+            )
         sync_folder(folder)
     except (Exception, CheckpointException) as error:
         reason = _reason(error)

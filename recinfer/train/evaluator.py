@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from recinfer.data.parser import Tensors
-from recinfer.errors import InputError
+from recinfer.distributed.team import Team
+from recinfer.errors import InputError, OutputError
 from recinfer.models.base import Task
 from recinfer.train.batches import Batch, BatchSource
 from recinfer.train.losses import check_label_values
@@ -34,6 +35,7 @@ def evaluate(
     *,
     eval_config: Any = None,
     device: torch.device | None = None,
+    team: Team | None = None,
 ) -> dict[str, float]:
     """The metrics of a model over a table.
 
@@ -43,6 +45,7 @@ def evaluate(
         source: the rows.
         eval_config: an ``EvalConfig`` message: ``num_steps`` (batches; 0 for all), ``log_step_count_steps``.
         device: where the model is; CPU by default.
+        team: the ranks that measure together, each its part of the source; None for one.
 
     Returns:
         Metric -> value, keyed ``auc`` or ``auc_<task>``; NaN where it is not defined.
@@ -54,19 +57,19 @@ def evaluate(
     target = device or torch.device("cpu")
     limit = (eval_config.num_steps if eval_config is not None else 0) or None
     every = (eval_config.log_step_count_steps if eval_config is not None else 0) or 0
-    metrics = Metrics(tasks, target)
+    metrics = Metrics(tasks, target, team)
     source = source.reading(tasks)
+    if not source.share.total:
+        raise InputError("the evaluation input has no rows", "check eval_input_path")
     was_training = isinstance(model, nn.Module) and model.training
     if isinstance(model, nn.Module):
         model.eval()
     try:
         with closing(source.epoch()) as batches, torch.no_grad():  # type: ignore[type-var]
-            rows = _measure(model, metrics, islice(batches, limit), tasks, target, every)
+            _measure(model, metrics, islice(batches, limit), tasks, target, every)
     finally:
         if was_training and isinstance(model, nn.Module):
             model.train()
-    if not rows:
-        raise InputError("the evaluation input has no rows", "check eval_input_path")
     return metrics.compute()
 
 
@@ -77,7 +80,7 @@ def _measure(
     tasks: Sequence[Task],
     device: torch.device,
     every: int,
-) -> int:
+) -> None:
     rows, start = 0, time.monotonic()
     for number, batch in enumerate(batches, 1):
         check_label_values(tasks, batch.labels)
@@ -86,11 +89,17 @@ def _measure(
         rows += batch.rows
         if every and number % every == 0:
             logger.debug("evaluated %d rows, %.0f rows/s", rows, rows / max(time.monotonic() - start, 1e-9))
-    return rows
 
 
 def write_results(path: str | Path, step: int, metrics: dict[str, float]) -> None:
-    """Writes metrics as JSON: ``{"global_step": ..., "auc": ...}``; NaN becomes null."""
+    """Writes metrics as JSON: ``{"global_step": ..., "auc": ...}``; NaN becomes null.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps({"global_step": step, **values}, indent=2) + "\n")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps({"global_step": step, **values}, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(f"the metrics cannot be written to {path}: {error.strerror}") from error

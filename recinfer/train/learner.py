@@ -12,6 +12,7 @@ from torch import nn
 from recinfer.data.parser import Tensors
 from recinfer.distributed.plan_table import plan_json
 from recinfer.distributed.sharding import shard
+from recinfer.distributed.team import Team
 from recinfer.models.base import Model, Task
 from recinfer.train.batches import Batch
 from recinfer.train.checkpoint import TrainState
@@ -49,6 +50,7 @@ class Learner:
         group: the process group.
         device: where to train.
         pareto: weigh the losses of tasks by Pareto efficiency.
+        seed: of the first weights of tables without memory.
 
     Raises:
         ConfigError: an optimizer is missing or not available on the device.
@@ -63,12 +65,22 @@ class Learner:
         device: torch.device,
         *,
         pareto: bool = False,
+        seed: int = 0,
     ) -> None:
         self.tasks: Sequence[Task] = model.tasks
         self.training_tasks: Sequence[Task] = model.training_tasks
         self.settings, self.device = settings, device
+        self.team = Team(group)
         sparse = build_sparse_optimizer(config.sparse_optimizer, device.type)
-        self.module = shard(ModelHolder(model.to(device)), sparse.fused_params, group, device, sparse.initial_state)
+        self.module = shard(
+            ModelHolder(model),
+            sparse.fused_params,
+            group,
+            device,
+            sparse.initial_state,
+            general=config.global_embedding_constraints if config.HasField("global_embedding_constraints") else None,
+            seed=seed,
+        )
         self.tables = TableOptimizer(self.module.fused_optimizer, sparse.schedule, sparse.initial_state)
         in_tables = set(self.module.fused_optimizer.params)
         self.parameters = {
@@ -79,7 +91,7 @@ class Learner:
         self.dense = build_dense_optimizers(config.dense_optimizer, self.parameters.items())
         decay = settings.ema_decay
         self.averages = None if decay is None else MovingAverage(self.parameters, decay)
-        self.pareto = ParetoWeights(self.training_tasks, list(self.parameters.values())) if pareto else None
+        self.pareto = _pareto(self) if pareto else None
         self.scaler: torch.amp.GradScaler | None = None
         if settings.scaler is not None:
             self.scaler = torch.amp.GradScaler(device.type, **settings.scaler)  # type: ignore[arg-type]
@@ -89,7 +101,8 @@ class Learner:
     @property
     def state(self) -> TrainState:
         """What checkpoints keep."""
-        return TrainState(self.module, self.dense, self.tables.fused, plan_json(self.module.plan), self.averages)
+        plan = plan_json(self.module.plan)
+        return TrainState(self.module, self.dense, self.tables.fused, plan, self.averages, self.team)
 
     def set_rates(self, step: int, epoch: int) -> dict[str, float]:
         """Sets the learning rates of the next update; ``sparse``, ``dense``, ``dense_1`` ... -> rate."""
@@ -119,12 +132,16 @@ class Learner:
         assert self.pareto is not None
         return self.pareto(losses, None if self.scaler is None else self.scaler.scale)
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, weight: float = 1.0) -> None:
         """Learns from a loss: tables at once, dense parameters when ``gradient_accumulation_steps`` batches are in.
 
         With accumulation each batch's gradient counts as its share of one mean, for tables too.
+
+        Args:
+            loss: of this rank's batch; what is learnt is the mean over ranks.
+            weight: of this rank in that mean.
         """
-        share = loss / self.settings.accumulate
+        share = loss * (weight / self.settings.accumulate)
         (share if self.scaler is None else self.scaler.scale(share)).backward()
         self._pending += 1
         if self._pending == self.settings.accumulate:
@@ -150,6 +167,10 @@ class Learner:
             return
         if self.averages is not None:
             self.averages.update()
+
+
+def _pareto(learner: Learner) -> ParetoWeights:
+    return ParetoWeights(learner.training_tasks, list(learner.parameters.values()), learner.team.average)
 
 
 def _skipped(scaler: torch.amp.GradScaler) -> bool:

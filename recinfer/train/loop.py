@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from recinfer.distributed.team import Team, statistics
 from recinfer.errors import StageError
 from recinfer.train.batches import Batch, BatchSource
 from recinfer.train.checkpoint import Position, delete_old, load_training, newest, save
@@ -31,6 +32,7 @@ from recinfer.train.warm_start_names import read_name_map
 
 logger = logging.getLogger(__name__)
 RESULT = "train_eval_result.json"
+PASS_MIXED = "some rows are learnt twice in it, and others not"
 
 
 @dataclass
@@ -65,10 +67,10 @@ class Loop:
         settings = self.learner.settings
         train_metrics = TrainMetrics(self.learner.tasks, self.learner.device)
         with ExitStack() as stack:
-            self.summaries = Summaries(self.folder, settings.summaries, self.position.step)
+            self.summaries = Summaries(self.folder, settings.summaries if self.team.leads else (), self.position.step)
             stack.callback(self.summaries.close)
             self.summaries.watch(self.learner)
-            profiled = stack.enter_context(step_profiler(settings.profile, self.folder))
+            profiled = stack.enter_context(step_profiler(settings.profile and self.team.leads, self.folder))
             for epoch in count(self.position.epoch):
                 if self._is_done(settings):
                     break
@@ -79,23 +81,32 @@ class Loop:
         assert self.saved is not None
         seconds = time.monotonic() - started
         position = self.position
-        if self.metrics:
+        if self.metrics and self.team.leads:
             write_results(self.folder / RESULT, position.step, self.metrics)
-        return TrainReport(
-            position.step, position.epoch, self.rows, seconds, self.loss, self.metrics, self.saved, resumed
-        )
+        rows = int(self.team.total(self.rows))
+        return TrainReport(position.step, position.epoch, rows, seconds, self.loss, self.metrics, self.saved, resumed)
+
+    @property
+    def team(self) -> Team:
+        """The ranks that train together."""
+        return self.learner.team
 
     def _start(self) -> Path | None:
         fingerprint = config_fingerprint(self.config)
-        self.position = Position(config_fingerprint=fingerprint, seed=self.source.seed)
-        found = newest(self.folder)
+        self.position = Position(config_fingerprint=fingerprint, seed=self.source.seed, ranks=self.team.size)
+        found = self.team.tell(newest(self.folder) if self.team.leads else None)
         if found is not None:
             old = load_training(self.learner.state, found)
             if old.config_fingerprint not in ("", fingerprint):
                 logger.warning("going on from %s, which was trained with another config", found)
             if old.seed != self.source.seed:
                 logger.warning("going on with seed %d, it was %d so far", self.source.seed, old.seed)
-            self.position = replace(old, config_fingerprint=fingerprint, seed=self.source.seed)
+            if old.batch and old.ranks != self.team.size:
+                logger.warning(
+                    "%d ranks go on in the middle of a pass of %d: %s", self.team.size, old.ranks, PASS_MIXED
+                )
+            here = old.on(self.team.size)
+            self.position = replace(here, config_fingerprint=fingerprint, seed=self.source.seed)
             if self.learner.scaler is not None and old.grad_scaler:
                 self.learner.scaler.load_state_dict(old.grad_scaler)
             self.saved = found
@@ -142,7 +153,7 @@ class Loop:
         learner, step = self.learner, self.position.step
         check_label_values(learner.tasks, batch.labels)
         # Dropout follows from seed and step alone, so that a resumed run draws what an uninterrupted one does.
-        torch.manual_seed((self.position.seed * 1_000_003 + step) % (1 << 63))
+        torch.manual_seed(((self.position.seed * 1_000_003 + step) ^ (self.team.rank << 40)) % (1 << 63))
         rates = learner.set_rates(step, epoch)
         moved = batch.to(learner.device)
         loss, parts, predictions = learner.forward(moved)
@@ -151,32 +162,36 @@ class Loop:
             self.summaries.expect(step + 1)
         if log or learner.device.type == "cpu":
             self.loss = _finite(loss, step + 1)
-        learner.backward(loss)
+        learner.backward(loss, self.source.share.weight(self.position.batch))
         train_metrics.update(predictions, moved)
         self.position = replace(self.position, step=step + 1, batch=self.position.batch + 1)
         self.saved = None
         self.metrics = {}
         self.rows += batch.rows
-        clock.rows += batch.rows
-        if log:
+        clock.rows += batch.rows * self.team.size
+        if log and self.team.leads:
             values = {"total": float(loss.detach())} | {name: float(value) for name, value in parts.items()}
             shown = train_metrics.compute()
             self.summaries.step(step + 1, values, rates)
             self.summaries.metrics(step + 1, shown, "train")
             _log(step + 1, epoch, values | shown, rates, clock.rate())
         if self.on_step is not None:
-            self.on_step(StepResult(step + 1, epoch, batch.rows, loss.detach(), rates))
+            self.on_step(StepResult(step + 1, epoch, batch.rows * self.team.size, loss.detach(), rates))
 
     def _checkpoint(self) -> None:
         """Saves, measures and records; a checkpoint that is there already is only measured."""
         self.learner.flush()
         if self.saved is None:
+            self.team.average(statistics(self.learner.module))
             scaler = self.learner.scaler
             position = replace(self.position, grad_scaler=dict(scaler.state_dict()) if scaler is not None else None)
             self.saved = save(self.learner.state, position, self.folder)
             logger.info("saved %s", self.saved)
         if self.eval_source is not None:
             self.metrics = self._evaluate(self.eval_source)
+        if not self.team.leads:
+            return
+        if self.eval_source is not None:
             record_results(self.folder, self.position.step, self.metrics)
             self.summaries.metrics(self.position.step, self.metrics, "eval")
             logger.info("step %d: %s", self.position.step, _join(self.metrics))
@@ -190,7 +205,14 @@ class Loop:
             with ExitStack() as stack:
                 if config.use_dense_ema and learner.averages is not None:
                     stack.enter_context(learner.averages.in_place())
-                return evaluate(learner.predict, learner.tasks, source, eval_config=config, device=learner.device)
+                return evaluate(
+                    learner.predict,
+                    learner.tasks,
+                    source,
+                    eval_config=config,
+                    device=learner.device,
+                    team=self.team,
+                )
         finally:
             learner.module.train()
 

@@ -14,6 +14,7 @@ from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
 from recinfer.config.task_fit import GROUPED, REGRESSION, TWO_CLASS, metric_misfit, metric_option_misfit
 from recinfer.data.parser import Tensors
+from recinfer.distributed.team import Team
 from recinfer.errors import ConfigError
 from recinfer.models.base import Task
 from recinfer.train.batches import Batch
@@ -48,6 +49,10 @@ class NamedMetric:
 
     def update(self, predictions: Tensors, batch: Batch) -> None:
         """Adds a batch."""
+        self.add(self.arguments(predictions, batch))
+
+    def arguments(self, predictions: Tensors, batch: Batch) -> list[torch.Tensor]:
+        """What the metric takes of a batch: scores, labels, and group codes where it groups."""
         label = batch.labels[self.label]
         arguments = [predictions[self.score].detach().float(), label.long() if self.whole_labels else label.float()]
         if self.group:
@@ -55,6 +60,10 @@ class NamedMetric:
         rows = rows_of(self.task, batch.labels)
         if rows is not None:
             arguments = [argument[rows] for argument in arguments]
+        return arguments
+
+    def add(self, arguments: Sequence[torch.Tensor]) -> None:
+        """Adds what :meth:`arguments` gave."""
         if len(arguments[0]):
             self.metric.update(*arguments)
 
@@ -68,27 +77,43 @@ class NamedMetric:
 
 
 class Metrics:
-    """All metrics of all tasks.
+    """All metrics of all tasks, over the rows of all ranks.
 
     Args:
         tasks: of the model.
         device: where predictions are.
+        team: the ranks that measure together, each its own rows; None for one.
 
     Raises:
         ConfigError: a metric does not run here, or does not fit its task.
     """
 
-    def __init__(self, tasks: Sequence[Task], device: torch.device | None = None) -> None:
-        self.metrics = [build_metric(config, task, device) for task in tasks for config in task.metrics]
+    def __init__(self, tasks: Sequence[Task], device: torch.device | None = None, team: Team | None = None) -> None:
+        self._team = team if team is not None and team.size > 1 else None
+        # Rank 0 measures for all, in memory of the host.
+        place = device if self._team is None else None
+        self.metrics = [build_metric(config, task, place) for task in tasks for config in task.metrics]
 
     def update(self, predictions: Tensors, batch: Batch) -> None:
         """Adds a batch's predictions."""
-        for metric in self.metrics:
-            metric.update(predictions, batch)
+        found = [metric.arguments(predictions, batch) for metric in self.metrics]
+        if self._team is None:
+            self._add(found)
+            return
+        for arguments in self._team.gather([[each.cpu() for each in arguments] for arguments in found]) or ():
+            self._add(arguments)
+
+    def _add(self, found: Sequence[Sequence[torch.Tensor]]) -> None:
+        for metric, arguments in zip(self.metrics, found, strict=True):
+            metric.add(arguments)
 
     def compute(self) -> dict[str, float]:
-        """Every metric by name."""
-        return {metric.name: metric.compute() for metric in self.metrics}
+        """Every metric by name, the same on all ranks."""
+        if self._team is None or self._team.leads:
+            values = {metric.name: metric.compute() for metric in self.metrics}
+        else:
+            values = {}
+        return values if self._team is None else self._team.tell(values)
 
 
 def build_metric(config: Any, task: Task, device: torch.device | None = None) -> NamedMetric:
@@ -124,21 +149,25 @@ def _score(kind: str, num_class: int, regression: bool) -> str:
     return "probs1" if kind in TWO_CLASS and num_class == 2 else "probs"
 
 
+# Left alone, torchmetrics would ask all ranks of a process group for what they have seen whenever one wants to know.
+_ALONE: dict[str, Any] = {"sync_on_compute": False}
+
+
 def _accuracy(message: Any, num_class: int) -> Any:
     if num_class == 1:
-        return BinaryAccuracy(threshold=message.threshold, validate_args=False)
-    return MulticlassAccuracy(num_class, top_k=message.top_k, average="micro", validate_args=False)
+        return BinaryAccuracy(threshold=message.threshold, validate_args=False, **_ALONE)
+    return MulticlassAccuracy(num_class, top_k=message.top_k, average="micro", validate_args=False, **_ALONE)
 
 
 _BUILDERS: dict[str, Callable[[Any, int], Any]] = {
-    "auc": lambda message, _: BinaryAUROC(thresholds=message.thresholds, validate_args=False),
+    "auc": lambda message, _: BinaryAUROC(thresholds=message.thresholds, validate_args=False, **_ALONE),
     "multiclass_auc": lambda message, num_class: MulticlassAUROC(
-        num_class, average=message.average, thresholds=message.thresholds, validate_args=False
+        num_class, average=message.average, thresholds=message.thresholds, validate_args=False, **_ALONE
     ),
     "grouped_auc": lambda message, _: GroupedAUC(),
     "accuracy": _accuracy,
-    "mean_absolute_error": lambda message, _: MeanAbsoluteError(),
-    "mean_squared_error": lambda message, _: MeanSquaredError(),
+    "mean_absolute_error": lambda message, _: MeanAbsoluteError(**_ALONE),
+    "mean_squared_error": lambda message, _: MeanSquaredError(**_ALONE),
     "xauc": lambda message, _: XAUC(message.in_batch),
     "grouped_xauc": lambda message, _: GroupedXAUC(),
     "recall_at_k": lambda message, _: RecallAtK(message.top_k),

@@ -25,14 +25,21 @@ class ParetoWeights:
     Args:
         tasks: each has as many weights as it has losses, all of them at least its ``pareto_min_loss_weight``.
         parameters: the dense parameters that learn.
+        average: replaces tensors by their means over ranks; None for one rank.
 
     Raises:
         ConfigError: the least weights are negative, or leave nothing to divide.
     """
 
-    def __init__(self, tasks: Sequence[Task], parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        parameters: Sequence[nn.Parameter],
+        average: Callable[[Sequence[torch.Tensor]], None] | None = None,
+    ) -> None:
         self.least = least_weights(tasks)
         self.parameters = list(parameters)
+        self.average = average
 
     def __call__(
         self, losses: Sequence[torch.Tensor], scale: Callable[[torch.Tensor], torch.Tensor] | None = None
@@ -44,7 +51,10 @@ class ParetoWeights:
             scale: a gradient scaler's, so that small gradients survive half precision; it changes no weight.
         """
         rows = [self._gradient(loss if scale is None else scale(loss)) for loss in losses]
-        gradients = torch.stack(rows).double()
+        gradients = torch.stack(rows)
+        if self.average is not None:
+            self.average([gradients])
+        gradients = gradients.double()
         return pareto_weights((gradients @ gradients.T).cpu().numpy(), self.least).tolist()
 
     def _gradient(self, loss: torch.Tensor) -> torch.Tensor:

@@ -124,11 +124,6 @@ def _check_supported(config: Any) -> None:
     for name in config.tensorboard_summaries:
         if name not in SUMMARIES:
             raise ConfigError(f"train_config.tensorboard_summaries: {name!r} is unknown", f"use {', '.join(SUMMARIES)}")
-    kernels = list(config.global_embedding_constraints.compute_kernels)
-    if kernels and "fused" not in kernels:
-        raise ConfigError(
-            f"global_embedding_constraints.compute_kernels {kernels} is not supported: train_config", "use `fused`"
-        )
 
 
 def _scaler(config: Any) -> dict[str, float] | None:

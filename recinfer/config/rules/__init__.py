@@ -45,6 +45,7 @@ from recinfer.config.rules.sequence_groups import (
     sequence_names_are_unique,
     several_sequence_groups_have_names,
 )
+from recinfer.config.rules.sharding import constraints_are_known
 from recinfer.config.rules.shared_options import shared_tables_have_one_setting
 from recinfer.config.rules.shared_tables import shared_tables_agree
 from recinfer.config.rules.table_options import data_types_are_known, init_fns_are_known
@@ -99,6 +100,7 @@ RULES: list[Rule] = [
     defaults_are_readable,
     init_fns_are_known,
     data_types_are_known,
+    constraints_are_known,
     shared_tables_have_one_setting,
     plain_groups_hold_no_sequences,
     wide_groups_hold_ids,
