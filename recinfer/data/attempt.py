@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from recinfer.data.files import output_errors, sync_file, sync_folder, write_json
+from recinfer.data.files import output_errors, sync_file
 from recinfer.data.layout import Layout
 from recinfer.data.plan import Plan
 from recinfer.data.quarantine import QuarantinedRow, write_quarantine
 from recinfer.data.records import UnitRecord
+from recinfer.data.storage import Storage
 from recinfer.data.units import Unit
 from recinfer.data.writers import FileStats, Writer, open_writer
 from recinfer.errors import StageError
@@ -26,14 +26,23 @@ class Attempt:
         done: called with the record once the part is in place.
     """
 
-    def __init__(self, layout: Layout, plan: Plan, unit: Unit, done: Callable[[UnitRecord], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage[Any],
+        layout: Layout[Any],
+        plan: Plan,
+        unit: Unit,
+        done: Callable[[UnitRecord], None],
+    ) -> None:
         self.unit = unit
+        self._storage = storage
         self._layout = layout
         self._plan = plan
         self._done = done
         name = f"{layout.number(unit.index)}-{uuid.uuid4().hex[:8]}"
-        self._path = layout.attempts / f"{name}{layout.suffix}"
-        self._quarantine_path = layout.attempts / f"{name}.quarantine"
+        drafts = storage.drafts(layout)
+        self._path = drafts / f"{name}{layout.suffix}"
+        self._quarantine_path = drafts / f"{name}.quarantine"
         self._writer: Writer | None = None
         self._quarantined: list[QuarantinedRow] = []
 
@@ -62,12 +71,11 @@ class Attempt:
             with output_errors(self._layout.root):
                 self._publish_quarantine()
                 part = self._layout.part(self.unit.index)
-                os.replace(self._path, part)
-                sync_folder(self._layout.root)
+                self._storage.publish(self._path, part)
                 record = UnitRecord(
                     self.unit.index, part.name, stats.rows, stats.bytes, stats.sha256, len(self._quarantined)
                 )
-                write_json(self._layout.record(self.unit.index), record.to_json())
+                self._storage.record(self._layout.record(self.unit.index), record.to_json())
         except BaseException:
             self.abandon()
             raise
@@ -95,14 +103,10 @@ class Attempt:
 
     def _publish_quarantine(self) -> None:
         """Puts the quarantined rows in place before the part; removes those of an attempt that was not recorded."""
-        place: Path = self._layout.quarantined(self.unit.index)
+        place = self._layout.quarantined(self.unit.index)
         if not self._quarantined:
-            place.unlink(missing_ok=True)
+            self._storage.remove(place)
             return
         write_quarantine(self._quarantine_path, self._quarantined)
         sync_file(self._quarantine_path)
-        if not place.parent.exists():
-            place.parent.mkdir(exist_ok=True)
-            sync_folder(self._layout.root)
-        os.replace(self._quarantine_path, place)
-        sync_folder(place.parent)
+        self._storage.publish(self._quarantine_path, place)

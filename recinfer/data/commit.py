@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from recinfer.data.attempt import Attempt
 from recinfer.data.claim import Claim, claim_folder
-from recinfer.data.files import output_errors, sync_folder, write_json
+from recinfer.data.files import output_errors
 from recinfer.data.layout import Layout
-from recinfer.data.lock import MemberLock
 from recinfer.data.plan import FORMAT, Plan
 from recinfer.data.records import Totals, UnitRecord, read_records, total
-from recinfer.data.swap import swap_into_place
+from recinfer.data.storage import place_of, storage_of
 from recinfer.data.units import Unit
 from recinfer.data.writers import writer_class
 from recinfer.errors import OutputError
@@ -30,15 +28,17 @@ class OutputFolder:
     Attributes:
         plan: what is being done.
         target: where the output is to be.
+        storage: what keeps it.
         already_complete: the folder was complete when it was opened, so nothing is pending.
     """
 
     def __init__(self, claim: Claim, plan: Plan) -> None:
         self.plan = plan
         self.target = claim.target
+        self.storage = claim.storage
         self._held = claim.held
         self._swap = claim.root != claim.target
-        self._layout = Layout(claim.root, writer_class(plan.kind).suffix, len(plan.units))
+        self._layout: Layout[Any] = Layout(claim.root, writer_class(plan.kind).suffix, len(plan.units))
         self._mutex = threading.Lock()
         self._records: dict[int, UnitRecord] = {}
         self.already_complete = False
@@ -69,11 +69,11 @@ class OutputFolder:
         return folder
 
     @classmethod
-    def join(cls, root: Path, target: Path, plan: Plan) -> OutputFolder:
+    def join(cls, root: str, target: str, plan: Plan) -> OutputFolder:
         """Works at units of a folder that another process has opened, and will finish.
 
         Args:
-            root: where the parts grow: ``root`` of that process's folder.
+            root: where the parts grow: ``layout.root`` of that process's folder.
             target: where the output is to be.
             plan: as that process has written it.
 
@@ -81,19 +81,21 @@ class OutputFolder:
             OutputError: the folder cannot be seen or written from here.
         """
         held = ExitStack()
+        place = place_of(root)
         with output_errors(root):
-            held.callback(MemberLock(Layout(root).members).release)
-        return cls(Claim(target, root, held), plan)
+            storage = storage_of(place)
+            storage.join(place, held)
+        return cls(Claim(place_of(target), place, storage, held), plan)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Layout[Any]:
         """Where things lie; other processes find them there."""
         return self._layout
 
     def recount(self) -> list[Unit]:
         """Reads the records anew, since other processes write them too; returns the units without a part."""
         with output_errors(self.target):
-            records = read_records(self._layout, self.plan.units)
+            records = read_records(self.storage, self._layout, self.plan.units)
         with self._mutex:
             self._records = records
         return self.pending()
@@ -116,7 +118,7 @@ class OutputFolder:
 
     def attempt(self, unit: Unit) -> Attempt:
         """Begins a try at a unit. Close it with ``publish()`` or ``abandon()``."""
-        return Attempt(self._layout, self.plan, unit, self._record)
+        return Attempt(self.storage, self._layout, self.plan, unit, self._record)
 
     def finish(self) -> Totals:
         """Writes ``_SUCCESS``, last of all, and puts an overwriting output in place.
@@ -125,17 +127,16 @@ class OutputFolder:
             OutputError: units are still pending, or the disk does not take it.
         """
         with output_errors(self.target):
-            self._records = read_records(self._layout, self.plan.units)
+            self._records = read_records(self.storage, self._layout, self.plan.units)
             left = self.pending()
             if left:
                 raise OutputError(
                     f"{self.target}: {len(left)} of {len(self.plan.units)} units are not done", "run it again to resume"
                 )
-            if not self._layout.success.exists():
-                shutil.rmtree(self._layout.attempts, ignore_errors=True)
-                write_json(self._layout.success, self._success())
+            if not self.storage.exists(self._layout.success):
+                self.storage.finish(self._layout, self._success())
             if self._swap:
-                swap_into_place(self.target)
+                self.storage.swap_into_place(self.target)
                 self._swap = False
                 self._layout = Layout(self.target, self._layout.suffix, len(self.plan.units))
         return self.totals
@@ -154,15 +155,18 @@ class OutputFolder:
 
     def _take_stock(self) -> None:
         """Reads the records that can be trusted; a ``_SUCCESS`` that they do not bear out goes away."""
-        self._records = read_records(self._layout, self.plan.units)
-        if not self._layout.success.exists():
-            return
-        if len(self._records) == len(self.plan.units):
+        self._records = read_records(self.storage, self._layout, self.plan.units)
+        finished = self.storage.exists(self._layout.success)
+        if finished and len(self._records) == len(self.plan.units):
             self.already_complete = not self._swap
             return
-        self._layout.success.unlink()
-        sync_folder(self._layout.root)
-        self._layout.attempts.mkdir(exist_ok=True)
+        if finished:
+            self.storage.reopen(self._layout)
+        self.storage.keep_only(self._layout, [place for unit in self._records for place in self._places(unit)])
+
+    def _places(self, unit: int) -> list[Any]:
+        """Everything that a unit has published."""
+        return [self._layout.part(unit), self._layout.record(unit), self._layout.quarantined(unit)]
 
     def _record(self, record: UnitRecord) -> None:
         with self._mutex:

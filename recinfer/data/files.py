@@ -28,14 +28,26 @@ HINTS = {
 
 
 @contextmanager
-def output_errors(path: Path) -> Iterator[None]:
+def output_errors(path: object) -> Iterator[None]:
     """Turns the operating system's errors into an OutputError that names path and cause."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         number = getattr(error, "errno", None)
         cause = os.strerror(number) if number else str(error).splitlines()[0]
-        raise OutputError(f"cannot write {path}: {cause}", HINTS.get(number or 0)) from error
+        hint = getattr(error, "hint", None) or HINTS.get(number or 0)
+        raise OutputError(f"cannot write {path}: {cause}", hint) from error
+
+
+@contextmanager
+def input_errors(path: object) -> Iterator[None]:
+    """Turns the errors of the system and of stores into an InputError that names path and cause."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        number = getattr(error, "errno", None)
+        cause = os.strerror(number) if number else str(error).splitlines()[0]
+        raise InputError(f"cannot read {path}: {cause}", getattr(error, "hint", None)) from error
 
 
 def sync_file(path: Path) -> None:
@@ -60,24 +72,26 @@ def write_json(path: Path, value: Any) -> None:
     """Writes JSON; ``path`` holds, at any moment and after any crash, all of it or what it held before."""
     fresh = path.with_name(f".{path.name}.tmp")
     with open(fresh, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1)
-        file.write("\n")
+        file.write(json_text(value))
         file.flush()
         os.fsync(file.fileno())
     os.replace(fresh, path)
     sync_folder(path.parent)
 
 
-def read_json(path: Path) -> Any:
-    """Reads JSON.
+def json_text(value: Any) -> str:
+    """JSON as our files hold it."""
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+def parse_json(content: bytes, path: object) -> Any:
+    """What a JSON file holds.
 
     Raises:
-        InputError: the file is damaged.
-        FileNotFoundError: there is none.
+        InputError: it is damaged.
     """
-    text = path.read_text(encoding="utf-8")
     try:
-        return json.loads(text)
+        return json.loads(content)
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}", "start again with --overwrite") from error
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from recinfer.data.storage.input_filesystem import filesystem_of, store_hint, to_uri
+from recinfer.data.storage.remote_path import is_remote, parse_remote, split_query
 from recinfer.errors import InputError
 
 MAGIC = frozenset("*?[")
@@ -39,22 +41,6 @@ class PlannedTable:
     schema: pa.Schema
 
 
-def filesystem_of(path: str) -> tuple[pafs.FileSystem, str]:
-    """Returns the file system of a path or URI and the path inside it.
-
-    Raises:
-        InputError: the URI's scheme is unknown, or its store cannot be reached.
-    """
-    if "://" not in path:
-        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
-    try:
-        return pafs.FileSystem.from_uri(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(
-            f"cannot open {path}: {error}", "use a local path, or a URI such as s3://bucket/folder"
-        ) from error
-
-
 def list_inputs(spec: str) -> list[InputFile]:
     """Lists the files that ``spec`` names, sorted by path, each once.
 
@@ -78,19 +64,20 @@ def list_inputs(spec: str) -> list[InputFile]:
 
 def split_spec(spec: str) -> list[str]:
     """Cuts a comma list; a path that exists as it stands is never cut."""
-    if "," not in spec or _info(spec).type != pafs.FileType.NotFound:
-        return [spec] if spec.strip() else []
-    return [item.strip() for item in spec.split(",") if item.strip()]
+    items = [item.strip() for item in spec.split(",") if item.strip()]
+    if len(items) < 2 or any("://" in item for item in items[1:]) or _info(spec).type == pafs.FileType.NotFound:
+        return items
+    return [spec]
 
 
 def input_folders(spec: str) -> list[str]:
-    """Absolute paths of the local folders whose whole content is input: an output must not lie inside them."""
+    """Absolute paths and URIs of the folders whose whole content is input: an output must not lie inside them."""
     folders: set[str] = set()
     for item in split_spec(spec):
         for path in [item] if not _is_glob(item) else _glob(item):
             info = _info(path)
-            if info.type == pafs.FileType.Directory and isinstance(filesystem_of(path)[0], pafs.LocalFileSystem):
-                folders.add(os.path.realpath(info.path))
+            if info.type == pafs.FileType.Directory:
+                folders.add(_full_path(path, info.path) if is_remote(path) else os.path.realpath(info.path))
     return sorted(folders)
 
 
@@ -129,7 +116,10 @@ def _expand(item: str) -> Iterator[InputFile]:
 def _files_of(path: str) -> Iterator[InputFile]:
     info = _info(path)
     if info.type == pafs.FileType.NotFound:
-        raise InputError(f"input {path!r} does not exist", "check the path")
+        raise InputError(
+            f"input {path!r} does not exist",
+            "check the bucket and the path in it" if is_remote(path) else "check the path",
+        )
     if info.type != pafs.FileType.Directory:
         yield _input_file(path, info)
         return
@@ -145,17 +135,18 @@ def _children(path: str, recursive: bool) -> list[pafs.FileInfo]:
     try:
         infos = filesystem.get_file_info(pafs.FileSelector(inner, recursive=recursive))
     except OSError as error:
-        raise InputError(f"cannot list {path}: {error}") from error
+        raise InputError(f"cannot list {path}: {error}", store_hint(error)) from error
     return [info for info in infos if not any(_hidden(part) for part in info.path.removeprefix(base).split("/"))]
 
 
 def _glob(pattern: str) -> list[str]:
     """Paths that match, one path segment at a time, so that only the folders that the pattern reaches are listed."""
-    prefix, _, rest = pattern.rpartition("://")
+    plain, query = split_query(pattern) if is_remote(pattern) else (pattern, "")
+    prefix, _, rest = plain.rpartition("://")
     scheme = f"{prefix}://" if prefix else ""
-    segments = (rest if prefix else os.path.abspath(os.path.expanduser(pattern))).split("/")
+    segments = (rest if prefix else os.path.abspath(os.path.expanduser(plain))).split("/")
     first = next(i for i, segment in enumerate(segments) if MAGIC & set(segment))
-    paths = [scheme + ("/".join(segments[:first]) or "/")]
+    paths = [scheme + ("/".join(segments[:first]) or "/") + (f"?{query}" if query else "")]
     for position in range(first, len(segments)):
         last = position == len(segments) - 1
         paths = [match for path in paths for match in _match_segment(path, segments[position], last)]
@@ -164,7 +155,7 @@ def _glob(pattern: str) -> list[str]:
 
 def _match_segment(path: str, segment: str, last: bool) -> Iterator[str]:
     if not MAGIC & set(segment):
-        child = f"{path.rstrip('/')}/{segment}"
+        child = str(parse_remote(path) / segment) if is_remote(path) else f"{path.rstrip('/')}/{segment}"
         if _info(child).type != pafs.FileType.NotFound:
             yield child
         return
@@ -188,7 +179,7 @@ def _info(path: str) -> pafs.FileInfo:
     try:
         return filesystem.get_file_info(inner)
     except OSError as error:
-        raise InputError(f"cannot look at {path}: {error}") from error
+        raise InputError(f"cannot look at {path}: {error}", store_hint(error)) from error
 
 
 def _input_file(named: str, info: pafs.FileInfo) -> InputFile:
@@ -197,14 +188,13 @@ def _input_file(named: str, info: pafs.FileInfo) -> InputFile:
 
 def _full_path(named: str, inner: str) -> str:
     """The path as the plan keeps it: absolute where local, with the scheme in front where remote."""
-    scheme, separator, _ = named.partition("://")
-    if not separator or scheme == "file":
-        return os.path.abspath(inner)
-    return f"{scheme}://{inner}"
+    return to_uri(parse_remote(named), inner) if is_remote(named) else os.path.abspath(inner)
 
 
 def _is_glob(item: str) -> bool:
-    return bool(MAGIC & set(item)) and ("://" in item or not os.path.exists(item))
+    if is_remote(item):
+        return bool(MAGIC & set(split_query(item)[0]))
+    return bool(MAGIC & set(item)) and not os.path.exists(item)
 
 
 def _hidden(name: str) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from recinfer.data.files import read_json
+from recinfer.data.files import input_errors, parse_json
 from recinfer.data.inputs import InputFile, PlannedTable
 from recinfer.data.readers.base import Reader
+from recinfer.data.storage import AnyPlace, storage_of
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit, limit_units
 from recinfer.errors import InputError, PlanMismatchError
 
@@ -143,17 +143,18 @@ def make_plan(
     )
 
 
-def load_plan(path: Path) -> Plan | None:
+def load_plan(path: AnyPlace) -> Plan | None:
     """Reads a plan file, None where there is none.
 
     Raises:
         PlanMismatchError: another version of recinfer wrote it.
-        InputError: it is damaged.
+        InputError: it is damaged, or cannot be read.
     """
-    try:
-        value = read_json(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    with input_errors(path):
+        try:
+            value = parse_json(storage_of(path).read(path), path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise PlanMismatchError(
             f"{path} was written by another version of recinfer", "use that version, or start again with --overwrite"

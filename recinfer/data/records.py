@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from recinfer.data.files import read_json
-from recinfer.data.layout import Layout
+from recinfer.data.files import parse_json
+from recinfer.data.layout import Layout, P
+from recinfer.data.storage import Storage
 from recinfer.data.units import Unit
 
 
@@ -60,19 +61,26 @@ def total(records: Iterable[UnitRecord], already_complete: bool = False) -> Tota
     )
 
 
-def read_records(layout: Layout, units: Iterable[Unit]) -> dict[int, UnitRecord]:
+def read_records(storage: Storage[P], layout: Layout[P], units: Iterable[Unit]) -> dict[int, UnitRecord]:
     """Every record that can be trusted: its part exists and has the size that it should have."""
+    contents, sizes = storage.read_all(layout.units), storage.sizes(layout.root)
     found = {}
     for unit in units:
-        record = read_record(layout, unit.index)
-        if record and layout.part(unit.index).exists() and layout.part(unit.index).stat().st_size == record.bytes:
+        record = parse_record(layout, unit.index, contents)
+        if record and sizes.get(layout.part(unit.index).name) == record.bytes:
             found[unit.index] = record
     return found
 
 
-def read_record(layout: Layout, index: int) -> UnitRecord | None:
-    """A unit's record, or None where it has none."""
-    try:
-        return UnitRecord(**read_json(layout.record(index)))
-    except FileNotFoundError:
-        return None
+def parse_record(layout: Layout[P], index: int, contents: Mapping[str, bytes]) -> UnitRecord | None:
+    """A unit's record, or None where it has none.
+
+    Args:
+        contents: of the files in the folder of records, by name.
+
+    Raises:
+        InputError, TypeError: it is damaged.
+    """
+    place = layout.record(index)
+    content = contents.get(place.name)
+    return None if content is None else UnitRecord(**parse_json(content, place))

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from recinfer.data.files import sync_folder, write_json
-from recinfer.data.layout import Layout
+from recinfer.data.layout import Layout, P
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ RENAME_EXCHANGE = 2
 CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 
-def build_folder(target: Path) -> Path:
+def build_folder(target: P) -> P:
     """Where the new output of ``--overwrite`` grows."""
     return target.with_name(f"{target.name}.recinfer-new")
 

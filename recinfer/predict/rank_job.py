@@ -6,16 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from recinfer.data.batch import Chunking
 from recinfer.data.commit import OutputFolder
-from recinfer.data.files import output_errors, write_json
+from recinfer.data.files import output_errors
 from recinfer.data.inputs import InputFile, check_unchanged
 from recinfer.data.layout import Layout
 from recinfer.data.plan import Plan, load_plan, planned_table
 from recinfer.data.readers import dataset_type_of, open_reader
 from recinfer.data.readers.csv_options import from_data_config
+from recinfer.data.storage import place_of, storage_of
 from recinfer.data.units import Unit
 from recinfer.errors import InputError, OutputError
 from recinfer.predict.assemble import OutputColumns
@@ -66,13 +66,13 @@ def announce(prepared: Prepared, output: OutputFolder) -> JobCard:
     if not pending:
         return JobCard(str(layout.root), str(output.target), 0)
     with output_errors(output.target):
-        write_json(layout.pending, to_ranges([unit.index for unit in pending]))
+        output.storage.write_json(layout.pending, to_ranges([unit.index for unit in pending]))
         return JobCard(
             str(layout.root),
             str(output.target),
             len(pending),
-            _sha256(layout.plan.read_bytes()),
-            _sha256(layout.pending.read_bytes()),
+            _sha256(output.storage.read(layout.plan)),
+            _sha256(output.storage.read(layout.pending)),
             dataset_type_of(prepared.reader),
             prepared.reader.spec,
             prepared.batch_rows,
@@ -85,13 +85,14 @@ def read_job(card: JobCard) -> tuple[Plan, list[Unit]]:
     Raises:
         OutputError: the files are not here, or not those that rank 0 wrote.
     """
-    layout = Layout(Path(card.root))
+    root = place_of(card.root)
+    storage, layout = storage_of(root), Layout(root)
     for path, expected in ((layout.plan, card.plan_sha256), (layout.pending, card.pending_sha256)):
         try:
-            found = _sha256(path.read_bytes())
+            found = _sha256(storage.read(path))
         except OSError as error:
             raise OutputError(
-                f"cannot see {path}, which rank 0 has written: {error.strerror}",
+                f"cannot see {path}, which rank 0 has written: {error.strerror or error}",
                 "give all processes one output folder that each of them can reach",
             ) from error
         if found != expected:
@@ -101,7 +102,7 @@ def read_job(card: JobCard) -> tuple[Plan, list[Unit]]:
             )
     plan = load_plan(layout.plan)
     assert plan is not None
-    indices = from_ranges(json.loads(layout.pending.read_text(encoding="utf-8")))
+    indices = from_ranges(json.loads(storage.read(layout.pending)))
     return plan, [plan.units[index] for index in indices]
 
 

@@ -105,7 +105,7 @@ def follow(session: Session, scorer: Scorer, options: PredictOptions, scoring: S
     with session.ending.interrupts():
         plan, pending = read_job(card)
         prepared = prepare_by_plan(scorer, card, plan, options, rank)
-    with OutputFolder.join(Path(card.root), Path(card.target), plan) as output:
+    with OutputFolder.join(card.root, card.target, plan) as output:
         session.pending, session.missing = pending, output.recount
         session.board.add("joined", 1)
         wait_for_word(session, "go")

@@ -1,4 +1,4 @@
-"""An HTTP proxy between a client and a server on loopback, which records requests and breaks those that a test picks."""
+"""An HTTP proxy between a client and a server on loopback, which notes requests and breaks some of them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class FaultyProxy:
         self.faults: list[Fault] = []
         self._mutex = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -106,11 +106,11 @@ class FaultyProxy:
             self._answer(client, raw, rest, request, fault.kind if fault else "")
 
     def _answer(self, client: socket.socket, raw: bytes, rest: bytes, request: Request, fault: str) -> None:
+        if request.headers.get("expect", "").lower() == "100-continue":
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if fault == "drop_request":
             _receive(client, rest, request.length // 2)
             return
-        if request.headers.get("expect", "").lower() == "100-continue":
-            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = _receive(client, rest, request.length)
         if fault == "503":
             client.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

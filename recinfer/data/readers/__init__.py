@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from recinfer.data.inputs import PlannedTable, filesystem_of, list_inputs
+from recinfer.data.inputs import PlannedTable, list_inputs
 from recinfer.data.readers.base import Reader
 from recinfer.data.readers.csv import CsvReader
-from recinfer.data.readers.csv_file import CODECS
+from recinfer.data.readers.csv_file import CODECS, reading
 from recinfer.data.readers.csv_options import CsvOptions
 from recinfer.data.readers.parquet import ParquetReader
+from recinfer.data.storage.input_filesystem import filesystem_of
+from recinfer.data.storage.remote_path import without_query
 from recinfer.errors import ConfigError, InputError
 
 READERS: dict[str, type[Reader]] = {"ParquetDataset": ParquetReader, "CsvDataset": CsvReader}
@@ -71,14 +73,14 @@ def guess_dataset_type(spec: str) -> str:
 
 
 def _kind_of(path: str) -> str:
-    name = path.lower()
+    name = without_query(path).lower()
     for suffix in CODECS:
         name = name.removesuffix(suffix)
     for suffix, kind in SUFFIXES.items():
         if name.endswith(suffix):
             return kind
     filesystem, inner = filesystem_of(path)
-    with filesystem.open_input_file(inner) as file:
+    with reading(path), filesystem.open_input_file(inner) as file:
         if file.read(4) == b"PAR1":
             return "ParquetDataset"
     raise InputError(

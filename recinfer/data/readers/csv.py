@@ -19,6 +19,7 @@ from recinfer.data.readers.csv_options import CsvOptions
 from recinfer.data.readers.csv_rows import RowBlock, row_blocks
 from recinfer.data.readers.csv_types import infer_type
 from recinfer.data.readers.csv_units import cut_ranges
+from recinfer.data.storage.remote_path import without_query
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit, number_units
 from recinfer.errors import BadRowError, ConfigError, InputError
 
@@ -166,7 +167,7 @@ class CsvReader(Reader):
 
 def is_tsv(path: str) -> bool:
     """Whether a path ends in ``.tsv``, compressed or not."""
-    name = path.lower()
+    name = without_query(path).lower()
     codec_suffix = next((suffix for suffix in CODECS if name.endswith(suffix)), "")
     return name.removesuffix(codec_suffix).endswith(".tsv")
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from recinfer.data.inputs import filesystem_of
+from recinfer.data.storage.input_filesystem import filesystem_of, store_hint
+from recinfer.data.storage.remote_path import without_query
 from recinfer.errors import InputError
 
 CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
@@ -17,7 +18,8 @@ BOM = b"\xef\xbb\xbf"
 
 def codec_of(path: str) -> str | None:
     """The compression that a file's suffix names, or None."""
-    return next((codec for suffix, codec in CODECS.items() if path.lower().endswith(suffix)), None)
+    name = without_query(path).lower()
+    return next((codec for suffix, codec in CODECS.items() if name.endswith(suffix)), None)
 
 
 def read_chunks(
@@ -56,7 +58,8 @@ def reading(path: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"cannot read {path}: {str(error).splitlines()[0]}", "the file is truncated, damaged or of another kind"
+            f"cannot read {path}: {str(error).splitlines()[0]}",
+            store_hint(error) or "the file is truncated, damaged or of another kind",
         ) from error
 
 

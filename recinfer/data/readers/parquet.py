@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from recinfer.data.inputs import InputFile, PlannedTable, filesystem_of
+from recinfer.data.inputs import InputFile, PlannedTable
 from recinfer.data.readers.base import OnBadRow, Reader
 from recinfer.data.readers.plain_types import plain_batch, plain_schema
+from recinfer.data.storage.input_filesystem import filesystem_of, store_hint
 from recinfer.data.units import TARGET_BYTES, TARGET_ROWS, Unit, group_row_groups, number_units
 from recinfer.errors import InputError
 
@@ -144,5 +145,6 @@ def reading(path: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"cannot read {path} as Parquet: {str(error).splitlines()[0]}",
-            "it is truncated, damaged or of another kind: write it again, or leave it out (with a glob, say)",
+            store_hint(error)
+            or "it is truncated, damaged or of another kind: write it again, or leave it out (with a glob, say)",
         ) from error
