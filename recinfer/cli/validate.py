@@ -34,10 +34,18 @@ def validate(
     CONFIG is the config's path. Prints every problem, not just the first, before anything is trained or scored; exits
     with 3 where there are any (4 where only the data has them).
     """
+    from recinfer.config.problems import Problem
     from recinfer.errors import ConfigError, InputError
     from recinfer.main import validate as find_problems
 
-    problems = find_problems(config, data=data, overrides=overrides, edit_config_json=edit_config_json)
+    try:
+        problems = find_problems(config, data=data, overrides=overrides, edit_config_json=edit_config_json)
+    except (ConfigError, InputError) as error:
+        if not as_json:
+            raise
+        # Programs get the reason that nothing could be looked at in the same form.
+        where = data if data and isinstance(error, InputError) else config
+        problems = [Problem(where, error.message, error.hint)]
     if as_json:
         print_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
     elif problems:

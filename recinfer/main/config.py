@@ -58,10 +58,13 @@ def validate(
 
     Raises:
         ConfigError: the config does not even parse.
-        InputError: the data cannot be read.
+        InputError: the config is sound, and the data cannot be read.
     """
     from recinfer.config.check import check_config
+    from recinfer.config.problems import Problem
     from recinfer.config.supported_models import SUPPORTED_MODELS
+    from recinfer.errors import InputError
+    from recinfer.main.data_check import data_problems
     from recinfer.train.readiness import training_problems
 
     config = load_config(pipeline_config, overrides, edit_config_json)
@@ -69,44 +72,29 @@ def validate(
     problems = check_config(config, SUPPORTED_MODELS)
     if not any(problem.where.startswith("train_config") for problem in problems):
         problems += training_problems(config)
-    if problems:
-        return problems
-    from recinfer.features import build_features
-    from recinfer.features.used import used_features
+    problems = problems or _table_problems(config)
+    try:
+        return problems + (data_problems(config, data) if data else [])
+    except InputError as error:
+        if not problems:
+            raise
+        return [*problems, Problem(str(data), error.message, error.hint)]
 
-    features = used_features(config, build_features(config))
-    problems = _table_problems(features)
-    return problems or (_data_problems(config, features, data) if data else [])
 
-
-def _table_problems(features: list[Any]) -> list[Problem]:
+def _table_problems(config: Any) -> list[Problem]:
     """Vocabularies of features that cannot be read: the sizes of their tables lie in files."""
     from recinfer.config.problems import Problem
     from recinfer.errors import ConfigError
+    from recinfer.features import build_features
+    from recinfer.features.used import used_features
 
     problems = []
-    for feature in features:
+    for feature in used_features(config, build_features(config)):
         try:
             assert not feature.is_sparse or feature.table_rows >= 0
         except ConfigError as error:
             problems.append(Problem(f"feature `{feature.name}`", error.message, error.hint))
     return problems
-
-
-def _data_problems(config: Any, features: list[Any], data: str) -> list[Problem]:
-    from recinfer.config.problems import Problem
-    from recinfer.data.parser import Parser, missing_column
-    from recinfer.data.readers import open_reader
-    from recinfer.data.readers.csv_options import from_data_config
-
-    schema = open_reader(data, csv=from_data_config(config.data_config)).schema
-    errors = Parser(features).check_schema(schema)
-    errors += [
-        missing_column(name, schema.names)
-        for name in [*config.data_config.label_fields, *config.data_config.sample_weight_fields]
-        if schema.get_field_index(name) < 0
-    ]
-    return [Problem(data, error.message, error.hint) for error in errors]
 
 
 def set_paths(config: Any, **values: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from recinfer.errors import ConfigError
@@ -78,11 +80,26 @@ def check_optimizers(config: Any, device_type: str) -> None:
     Raises:
         ConfigError: an optimizer is missing or not there on the device, a pattern or a schedule makes no sense.
     """
-    sparse = config.sparse_optimizer
-    build_schedule(sparse, getattr(sparse, sparse_kind(sparse, device_type)).lr, SPARSE)
+    for check in optimizer_checks(config, device_type):
+        check()
+
+
+def optimizer_checks(config: Any, device_type: str) -> list[Callable[[], None]]:
+    """What :func:`check_optimizers` looks at, one optimizer each."""
     dense = config.dense_optimizer
-    build_schedule(dense, getattr(dense, dense_kind(dense, DENSE)).lr, DENSE)
-    for position, part in enumerate(dense.part_optimizers):
-        place = f"{DENSE}.part_optimizers[{position}]"
-        part_pattern(part.regex_pattern, place)
-        build_schedule(part, getattr(part, dense_kind(part, place)).lr, place)
+    parts = [(part, f"{DENSE}.part_optimizers[{place}]") for place, part in enumerate(dense.part_optimizers)]
+    return [
+        partial(_check_tables, config.sparse_optimizer, device_type),
+        partial(_check_dense, dense, DENSE),
+        *(partial(_check_dense, part, where) for part, where in parts),
+    ]
+
+
+def _check_tables(config: Any, device_type: str) -> None:
+    build_schedule(config, getattr(config, sparse_kind(config, device_type)).lr, SPARSE)
+
+
+def _check_dense(config: Any, where: str) -> None:
+    if "regex_pattern" in config.DESCRIPTOR.fields_by_name:
+        part_pattern(config.regex_pattern, where)
+    build_schedule(config, getattr(config, dense_kind(config, where)).lr, where)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from recinfer.config.problems import Problem
 from recinfer.errors import ConfigError
-from recinfer.train.optimizer_kinds import check_optimizers
-from recinfer.train.settings import read_settings
+from recinfer.train.optimizer_kinds import optimizer_checks
+from recinfer.train.settings import CHECKS
 from recinfer.train.warm_start_names import read_name_map
 
 
@@ -22,8 +23,8 @@ def training_problems(config: Any, device_type: str = "cpu") -> list[Problem]:
         return []
     train_config = config.train_config
     checks: list[Callable[[], Any]] = [
-        lambda: read_settings(train_config),
-        lambda: check_optimizers(train_config, device_type),
+        *(partial(check, train_config) for check in CHECKS),
+        *optimizer_checks(train_config, device_type),
         lambda: train_config.fine_tune_ckpt_param_map and read_name_map(train_config.fine_tune_ckpt_param_map),
     ]
     return [problem for check in checks for problem in _problems(check)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +74,8 @@ def read_settings(config: Any) -> TrainSettings:
     Raises:
         ConfigError: training would have no end, or a setting is unknown or unsupported.
     """
-    _check_supported(config)
-    if not (config.num_steps or config.num_epochs):
-        raise ConfigError("train_config says neither num_steps nor num_epochs", "set one, such as num_epochs: 1")
+    for check in CHECKS:
+        check(config)
     by_epoch = bool(config.save_checkpoints_epochs)
     return TrainSettings(
         num_steps=config.num_steps or None,
@@ -84,13 +84,13 @@ def read_settings(config: Any) -> TrainSettings:
         save_epochs=config.save_checkpoints_epochs,
         log_steps=max(config.log_step_count_steps, 1),
         keep=config.keep_checkpoint_max,
-        precision=read_precision(config.mixed_precision, "train_config.mixed_precision"),
+        precision=_precision(config),
         scaler=_scaler(config),
         accumulate=max(config.gradient_accumulation_steps, 1),
-        clipping=_clipping(config.grad_clipping),
+        clipping=_clipping(config),
         summaries=(*ALWAYS_SHOWN, *config.tensorboard_summaries) if config.use_tensorboard else (),
         profile=config.is_profiling,
-        ema_decay=_ema_decay(config.dense_optimizer),
+        ema_decay=_ema_decay(config),
     )
 
 
@@ -110,20 +110,38 @@ def read_precision(name: str, where: str) -> torch.dtype | None:
     return precision
 
 
-def _check_supported(config: Any) -> None:
+def _ends(config: Any) -> None:
+    if not (config.num_steps or config.num_epochs):
+        raise ConfigError("train_config says neither num_steps nor num_epochs", "set one, such as num_epochs: 1")
+
+
+def _starts_somewhere(config: Any) -> None:
     if config.fine_tune_ckpt_param_map and not config.fine_tune_checkpoint:
         raise ConfigError("train_config.fine_tune_ckpt_param_map without fine_tune_checkpoint", "set both, or neither")
+
+
+def _reads_no_stream(config: Any) -> None:
     for name in OF_STREAMS:
         if getattr(config, name):
             raise ConfigError(
                 f"train_config.{name} counts the time of a stream's messages, and rows of files have none",
                 f"remove {name}; save_checkpoints_steps or save_checkpoints_epochs say when to save",
             )
+
+
+def _dumps_no_changes(config: Any) -> None:
     if config.HasField("delta_embedding_dump_config"):
-        raise ConfigError("`delta_embedding_dump_config` is not supported: train_config", "remove it")
+        raise ConfigError("train_config.delta_embedding_dump_config is not supported", "remove it")
+
+
+def _summaries_are_known(config: Any) -> None:
     for name in config.tensorboard_summaries:
         if name not in SUMMARIES:
             raise ConfigError(f"train_config.tensorboard_summaries: {name!r} is unknown", f"use {', '.join(SUMMARIES)}")
+
+
+def _precision(config: Any) -> torch.dtype | None:
+    return read_precision(config.mixed_precision, "train_config.mixed_precision")
 
 
 def _scaler(config: Any) -> dict[str, float] | None:
@@ -141,7 +159,8 @@ def _scaler(config: Any) -> dict[str, float] | None:
     return {field.name: getattr(scaler, field.name) for field in scaler.DESCRIPTOR.fields}
 
 
-def _ema_decay(optimizer: Any) -> float | None:
+def _ema_decay(config: Any) -> float | None:
+    optimizer = config.dense_optimizer
     if not optimizer.HasField("ema"):
         return None
     decay = float(optimizer.ema.decay)
@@ -151,12 +170,27 @@ def _ema_decay(optimizer: Any) -> float | None:
 
 
 def _clipping(config: Any) -> Clipping:
-    kind = config.clipping_type.lower() or "none"
+    settings = config.grad_clipping
+    kind = settings.clipping_type.lower() or "none"
     if kind not in CLIPPING:
         raise ConfigError(
             f"train_config.grad_clipping.clipping_type {kind!r} is unknown", f"use {' or '.join(CLIPPING)}"
         )
     for name in ("max_gradient", "norm_type"):
-        if not getattr(config, name) > 0:
-            raise ConfigError(f"train_config.grad_clipping.{name} is {getattr(config, name):g}", "set it above 0")
-    return Clipping(kind, config.max_gradient, config.norm_type)
+        if not getattr(settings, name) > 0:
+            raise ConfigError(f"train_config.grad_clipping.{name} is {getattr(settings, name):g}", "set it above 0")
+    return Clipping(kind, settings.max_gradient, settings.norm_type)
+
+
+# Each looks at one thing, so that a check of the config can tell all that is wrong.
+CHECKS: tuple[Callable[[Any], Any], ...] = (
+    _ends,
+    _starts_somewhere,
+    _reads_no_stream,
+    _dumps_no_changes,
+    _summaries_are_known,
+    _precision,
+    _scaler,
+    _ema_decay,
+    _clipping,
+)

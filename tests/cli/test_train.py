@@ -77,6 +77,29 @@ def test_eval_prints_and_writes(run: Run, trained: tuple[Path, Result], tmp_path
     assert json.loads((tmp_path / "e.json").read_text()) == {"global_step": 4, **metrics}
 
 
+@pytest.mark.parametrize("place", ["rows.parquet/eval.json", "", "rows.parquet/sub/eval.json"])
+def test_metrics_that_could_not_be_written_are_not_measured(
+    run: Run, trained: tuple[Path, Result], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained
+    monkeypatch.setattr("recinfer.train.evaluator.evaluate", lambda *_, **__: pytest.fail("measured"))
+    given = ("eval", "--pipeline_config_path", folder / "pipeline.config")
+    result = run(*given, "--eval_result_path", folder / place)
+    assert result.exit_code == 6
+    assert f"the metrics cannot be written to {folder / place}" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_metrics_that_find_no_room(run: Run, trained: tuple[Path, Result]) -> None:
+    folder, _ = trained
+    given = ("eval", "--pipeline_config_path", folder / "pipeline.config", "--eval_result_path", "/dev/full")
+    result = run(*given)
+    assert (result.exit_code, result.stderr) == (
+        6,
+        "error: the metrics cannot be written to /dev/full: No space left on device\n",
+    )
+
+
 def test_export_reports_parity_and_files(run: Run, trained: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = trained
     given = ("export", "--pipeline_config_path", folder / "pipeline.config", "--export_dir", tmp_path / "export")

@@ -69,3 +69,44 @@ def test_paths_that_are_not_there(run: Run, config: Path, tmp_path: Path) -> Non
     result = run("validate", config, "--data", tmp_path / "none.parquet")
     assert result.exit_code == 4
     assert "none.parquet" in result.stderr
+
+
+def test_problems_of_config_and_data_together(run: Run, config: Path, rows: Path) -> None:
+    pq.write_table(pq.read_table(rows).drop_columns(["rating", "genres"]), rows)
+    # A feature that cannot be built hides no other: `genres` is broken, and `rating` is missing.
+    edits = ("-o", "data_config.batch_size=0", "-o", "feature_configs[2].id_feature.fg_encoded_default_value=x")
+    result = run("validate", config, "--data", rows, *edits, "--json")
+    found = {(problem["where"], problem["what"]) for problem in json.loads(result.stdout)["problems"]}
+    assert (str(rows), "input has no column 'rating'") in found
+    assert any("batch_size" in what for _, what in found) and any("genres" in where for where, _ in found)
+    assert result.exit_code == 3
+    result = run("validate", config, "--data", rows.with_name("none"), *edits)
+    assert result.exit_code == 3
+    assert "batch_size" in result.stdout and "none' does not exist" in result.stdout
+
+
+def test_columns_beside_the_features(run: Run, config: Path, rows: Path) -> None:
+    edits = (
+        "data_config.label_fields=[genres]",
+        "data_config.sample_weight_fields=[weight]",
+        'model_config.metrics[0]={ grouped_auc { grouping_key: "usr_id" } }',
+        'model_config.losses[0]={ jrc_loss { session_name: "session" } }',
+        "model_config.num_class=2",
+    )
+    result = run("validate", config, "--data", rows, *(word for edit in edits for word in ("-o", edit)), "--json")
+    assert [problem["what"] for problem in json.loads(result.stdout)["problems"]] == [
+        "label or weight column 'genres' holds list<element: int64>, not numbers",
+        "input has no column 'weight'",
+        "input has no column 'usr_id'",
+        "input has no column 'session'",
+    ]
+
+
+def test_json_of_what_does_not_parse(run: Run, config: Path, rows: Path) -> None:
+    missing = run("validate", config, "--data", rows.with_name("none"), "--json")
+    config.write_text("data_config {")
+    broken = run("validate", config, "--json")
+    for result, code, where in ((missing, 4, str(rows.with_name("none"))), (broken, 3, str(config))):
+        report = json.loads(result.stdout)
+        assert (result.exit_code, report["ok"]) == (code, False)
+        assert [problem["where"] for problem in report["problems"]] == [where]

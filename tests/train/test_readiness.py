@@ -43,6 +43,16 @@ def test_all_at_once(edit: Callable[[str], Any], tmp_path: Path) -> None:
     assert [str(problem) for problem in validate(tmp_path / "pipeline.config")] == said
 
 
+def test_one_problem_of_a_setting_does_not_hide_another(edit: Callable[[str], Any]) -> None:
+    config = edit(
+        "train_config { grad_clipping { max_gradient: -1 } dense_optimizer { ema { decay: 2 } } "
+        'sparse_optimizer { lamb_optimizer {} } tensorboard_summaries: "gradeint" save_checkpoints_timestamps: 3 }'
+    )
+    said = "\n".join(str(problem) for problem in training_problems(config))
+    for word in ("max_gradient", "ema.decay", "lamb_optimizer", "gradeint", "timestamps"):
+        assert word in said
+
+
 def test_training_refuses_before_it_builds(edit: Callable[[str], Any], tmp_path: Path) -> None:
     """Else the table, of more rows than any memory holds, would come first."""
     config = edit("train_config { sparse_optimizer { lamb_optimizer {} } }")
@@ -61,6 +71,7 @@ def test_training_refuses_before_it_builds(edit: Callable[[str], Any], tmp_path:
         ('dense_optimizer { part_optimizers { regex_pattern: "(" sgd_optimizer {} } }', "not a regular expression"),
         ('dense_optimizer { part_optimizers { regex_pattern: "a" } }', r"part_optimizers[0] names no optimizer"),
         ('fine_tune_ckpt_param_map: "names"', "without fine_tune_checkpoint"),
+        ("delta_embedding_dump_config {}", "delta_embedding_dump_config is not supported"),
     ],
 )
 def test_each(edit: Callable[[str], Any], text: str, said: str) -> None:

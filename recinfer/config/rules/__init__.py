@@ -64,7 +64,6 @@ from recinfer.config.rules.unsupported import (
     feature_options_are_supported,
     model_is_supported,
     sampler_is_supported,
-    train_options_are_supported,
 )
 from recinfer.config.view import ConfigView
 
@@ -78,7 +77,6 @@ RULES: list[Rule] = [
     data_source_is_supported,
     feature_generation_is_supported,
     sampler_is_supported,
-    train_options_are_supported,
     feature_options_are_supported,
     labels_are_set,
     task_labels_exist,

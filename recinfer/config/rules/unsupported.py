@@ -49,12 +49,6 @@ def sampler_is_supported(view: ConfigView) -> Iterator[Problem]:
         yield Problem("data_config", f"`{sampler}` is not supported", "put the negatives into the data")
 
 
-def train_options_are_supported(view: ConfigView) -> Iterator[Problem]:
-    """Options of training that are not there."""
-    if view.config.train_config.HasField("delta_embedding_dump_config"):
-        yield Problem("train_config", "`delta_embedding_dump_config` is not supported", "remove it")
-
-
 def feature_options_are_supported(view: ConfigView) -> Iterator[Problem]:
     """Tables that grow are not there."""
     for entry in view.features:

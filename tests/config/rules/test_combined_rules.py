@@ -45,15 +45,6 @@ def test_supported_models(good: EasyRecConfig) -> None:
     ]
 
 
-def test_delta_dump(good: EasyRecConfig) -> None:
-    good.train_config.sparse_optimizer.SetInParent()
-    good.train_config.dense_optimizer.SetInParent()
-    good.train_config.delta_embedding_dump_config.SetInParent()
-    assert [str(problem) for problem in check_config(good)] == [
-        "`delta_embedding_dump_config` is not supported: train_config (remove it)"
-    ]
-
-
 def test_optimizers_are_required_once_training_is_configured(good: EasyRecConfig) -> None:
     good.train_config.num_epochs = 1
     assert [str(problem) for problem in check_config(good)] == [
