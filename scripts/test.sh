@@ -3,20 +3,26 @@
 #
 #   bash scripts/test.sh                     the suite
 #   bash scripts/test.sh --slow              the slow tests too, and those that need a GPU where there is one
+#   bash scripts/test.sh --gpu               what needs a GPU, in some minutes; sets the environment up for one
 #   bash scripts/test.sh tests/data -k csv   anything else goes to pytest
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 arguments=()
 slow=false
+platform=()
 for argument in "$@"; do
   case $argument in
     --slow) slow=true ;;
+    --gpu)
+      platform=(--gpu)
+      arguments+=(-m "gpu and not slow" tests/export tests/predict)
+      ;;
     *) arguments+=("$argument") ;;
   esac
 done
 
-bash "$here/setup.sh"
+bash "$here/setup.sh" ${platform[@]+"${platform[@]}"}
 cd "$here/.."
 if $slow; then
   if nvidia-smi -L >/dev/null 2>&1; then marks=""; else marks="not gpu"; fi

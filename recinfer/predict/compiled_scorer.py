@@ -10,6 +10,7 @@ from recinfer.predict.compiled import CompiledPackage
 from recinfer.predict.compiled_inputs import INTERFACE, Interface, read_interface
 from recinfer.predict.device import CPU, Place, allow_tf32
 from recinfer.predict.export_scorer import ExportedModel, load_scripted, require
+from recinfer.predict.id_check import refuse_outside
 from recinfer.predict.operators import load_operators
 from recinfer.predict.row_parts import in_parts, rows_of
 
@@ -65,6 +66,8 @@ class UnifiedScorer(ExportedModel):
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk without the interpreter's lock."""
+        if self.place.device.type == "cuda":
+            refuse_outside(tensors, self.features)
         return self._compiled.run(tensors)
 
 

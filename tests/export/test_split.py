@@ -16,6 +16,7 @@ from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.export.split import Split, split
 from recinfer.features.example import ragged_batch
+from tests.export.other_device import OTHER, run_elsewhere
 from tests.synthetic import MODELS, config_of, model_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.config"))
@@ -44,6 +45,8 @@ def check(whole: torch.nn.Module, features: list[Any], parts: Split) -> None:
         assert list(wanted) == list(got)
         for name, scores in wanted.items():
             torch.testing.assert_close(got[name], scores, rtol=1e-4, atol=1e-5)
+    elsewhere = run_elsewhere(parts.dense, [looked_up[name] for name in parts.inputs])
+    assert {each.device for each in elsewhere.values()} == {OTHER}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -71,6 +74,17 @@ def test_equal_indices_are_made_once() -> None:
     of = re.findall(r"jagged_row_of_step\((\w+)\)", parts.sparse.code)
     # The steps of the history, and the ids of a feature that is pooled by the mean.
     assert len(of) == len(set(of)) == 2
+
+
+def test_a_part_that_mixes_devices_is_noticed() -> None:
+    class Mixed(torch.nn.Module):
+        """Makes a tensor where it is told nothing of the device."""
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return given + torch.arange(given.size(0))
+
+    with pytest.raises(RuntimeError, match="on the same device"):
+        run_elsewhere(Mixed(), [torch.zeros(3)])
 
 
 def test_a_model_whose_lookups_follow_parameters_is_refused() -> None:

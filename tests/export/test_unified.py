@@ -24,6 +24,7 @@ from recinfer.predict.compiled_inputs import INTERFACE, read_interface
 from recinfer.predict.compiled_scorer import Compiled
 from recinfer.predict.device import CPU, Place
 from recinfer.predict.operators import load_operators
+from tests.export.other_device import OTHER, run_elsewhere
 from tests.synthetic import MODELS, config_of, model_of, write_export_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.config"))
@@ -50,6 +51,8 @@ def check(config: Any) -> None:
         assert list(wanted) == list(got)
         for name, scores in wanted.items():
             torch.testing.assert_close(got[name], scores, rtol=1e-4, atol=1e-5)
+    elsewhere = run_elsewhere(whole, [batch[key] for key in keys])
+    assert {each.device for each in elsewhere.values()} == {OTHER}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
