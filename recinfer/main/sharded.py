@@ -80,13 +80,14 @@ def predict_sharded(
 
     environment = read_environment()
     board = open_board(environment)
+    # One thread takes the steps; products in a step may use more.
     threads, options = options.predict_threads, replace(options, predict_threads=1)
     summary = None
     with leaving_at_once(), open_session(board, environment.rank, environment.world_size) as session:
         with session.ending.interrupts():
             device, model = rank_device(environment), find()
             _compare(session, model, options, device)
-            built = attend(session, lambda: _build(model, board, environment, device, threads))
+            built = attend(session, lambda: _build(model, board, environment, device, threads, options.batch_size))
             if session.leads:
                 built.scorer.fingerprint = fingerprint(model.checkpoint)
                 on_plan(built.scorer.plan_rows())
@@ -142,13 +143,19 @@ def _compare(session: Session, model: CheckpointModel, options: PredictOptions, 
 
 
 def _build(
-    model: CheckpointModel, board: Board, environment: Environment, device: torch.device, threads: int | None
+    model: CheckpointModel,
+    board: Board,
+    environment: Environment,
+    device: torch.device,
+    threads: int | None,
+    step_rows: int | None,
 ) -> Built:
     """Builds this process's part of the model and loads its weights, straight to where they stay."""
     import torch.distributed as dist
 
     from recinfer.distributed.process_group import process_group
     from recinfer.distributed.sharding import shard
+    from recinfer.nn.settled_tables import finish_tables, settle_tables
     from recinfer.nn.table_collections import tables_without_memory
     from recinfer.predict.sharded_pipeline import StepModel
     from recinfer.predict.sharded_scorer import ShardedScorer
@@ -161,9 +168,11 @@ def _build(
     steps = dist.new_group(backend="gloo")
     with tables_without_memory():
         features, plain = model.build()
+    settle_tables(plain)
     general = model.config.train_config.global_embedding_constraints
     module = shard(StepModel(plain), {}, group, device, general=general)
     load(module, model.checkpoint)
+    finish_tables(module)
     threads = threads or rank_threads(environment.local_rank, environment.local_world_size)
-    scorer = ShardedScorer(module, features, model.config.data_config, device, threads)
+    scorer = ShardedScorer(module, features, model.config.data_config, device, threads, step_rows)
     return Built(scorer, steps, stack.close)

@@ -51,7 +51,7 @@ def managed_sequences(tables: Sequence[Table], keys: Keys) -> ManagedCollisionEm
 
 def look_up(collection: nn.Module, lookups: Lookups) -> Any:
     """What a managed collection, or what an export puts in its place, gives for lookups."""
-    if isinstance(collection, RemappedTables):
+    if getattr(collection, "takes_lookups", False):
         return collection(lookups)
     return collection(lookups.keyed_jagged())[0]
 

@@ -50,6 +50,8 @@ class RemappedTables(nn.Module):
         table_of: the table of each lookup.
     """
 
+    takes_lookups = True
+
     def __init__(self, tables: nn.Module, remaps: Mapping[str, SlotRemap], table_of: Mapping[str, str]) -> None:
         super().__init__()
         self.tables = tables

@@ -19,6 +19,7 @@ from recinfer.data.parser import Tensors
 from recinfer.nn.lookups import TakeLookups
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 from recinfer.nn.sequence_embeddings import SequenceEmbeddings
+from recinfer.nn.settled_tables import SettledTables
 from recinfer.predict.sharded_batch import StepBatch
 
 Scored = tuple[StepBatch, Tensors]
@@ -117,6 +118,13 @@ def _collections(model: nn.Module) -> Iterator[tuple[str, ShardedModule[Any, Any
     for path, module in model.named_modules():
         if isinstance(module, PooledEmbeddings | SequenceEmbeddings):
             for name, take in module.collection_inputs().items():
-                collection = module.get_submodule(name)
-                assert isinstance(collection, ShardedModule), f"{path}.{name} is not sharded"
-                yield f"{path}.{name}", collection, take
+                place, collection = f"{path}.{name}", module.get_submodule(name)
+                if isinstance(collection, SettledTables):
+                    place, take = f"{place}._embedding_module", _mapped(collection, take)
+                    collection = collection.tables
+                assert isinstance(collection, ShardedModule), f"{place} is not sharded"
+                yield place, collection, take
+
+
+def _mapped(settled: SettledTables, take: TakeLookups) -> TakeLookups:
+    return lambda batch: settled.rows_of(take(batch))

@@ -19,8 +19,9 @@ from recinfer.predict.scorer import DEFAULT_ROWS, DEFAULT_STEPS, Scorer
 from recinfer.predict.sharded_batch import StepBatch
 from recinfer.predict.sharded_pipeline import StepModel
 
-# A GPU that is given few rows at a time waits for its launches.
-GPU_FACTOR = 8
+# A step takes milliseconds of messages whatever it carries, so steps are larger than chunks that stay in the cache.
+STEP_ROWS = 8 * DEFAULT_ROWS
+STEP_STEPS = 8 * DEFAULT_STEPS
 
 
 class ShardedScorer(Scorer):
@@ -33,6 +34,7 @@ class ShardedScorer(Scorer):
         data_config: how input is read.
         device: of this process.
         threads: that products use.
+        step_rows: most rows of a step; None for a default.
 
     Attributes:
         fingerprint: of the weights; set by the process that plans.
@@ -49,14 +51,14 @@ class ShardedScorer(Scorer):
         data_config: Any,
         device: torch.device,
         threads: int = 1,
+        step_rows: int | None = None,
     ) -> None:
         self.module, self.device = module.eval(), device
         self.model = _inside(module)
         self.empty = StepBatch(with_an_empty_row(example_batch(features, 0)))
         self._threads = threads
         super().__init__(features, "", data_config)
-        factor = 1 if device.type == "cpu" else GPU_FACTOR
-        self.chunking = Chunking(DEFAULT_ROWS * factor, DEFAULT_STEPS * factor if self.sequences else None)
+        self.chunking = Chunking(min(step_rows or STEP_ROWS, STEP_ROWS), STEP_STEPS if self.sequences else None)
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk; all processes must do so at once."""

@@ -148,8 +148,14 @@ class StepStage:
                 if batch.origin is not None:
                     own.returned += 1
                     self._collect(work, batch.origin, predictions, collected, out, at)
+            if steps.error is not None:
+                raise steps.error
         except Exception as error:
-            raise self.explain(error) from error
+            found = self.explain(error)
+            if found is not error:
+                # The rows in hand have nothing to do with it.
+                at("")
+            raise found from error
 
     def _collect(
         self, work: Work, chunk: Chunk, predictions: Tensors, collected: list[Tensors], out: Lane[Item], at: Place

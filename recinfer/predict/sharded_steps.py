@@ -44,6 +44,9 @@ class AgreedSteps:
         is_ending: whether this process was asked to end.
         end: called once any process was.
         stop: called once any process cannot go on.
+
+    Attributes:
+        error: why the processes could not agree any more; the iterator has ended then.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class AgreedSteps:
         self._is_ending = is_ending
         self._end = end
         self._stop = stop
+        self.error: Exception | None = None
 
     def __iter__(self) -> AgreedSteps:
         return self
@@ -68,7 +72,12 @@ class AgreedSteps:
     def __next__(self) -> StepBatch:
         while True:
             batch, word = self._next()
-            said = self._agreement.hear(word)
+            try:
+                said = self._agreement.hear(word)
+            except RuntimeError as error:
+                # Not raised here: torchrec's thread would print it.
+                self.error = error
+                raise StopIteration from error
             if said.ending:
                 self._end()
             if said.stop:
