@@ -12,10 +12,11 @@ import torch
 
 from recinfer.data.parser import Parser, Tensors
 from recinfer.data.readers.base import Reader
-from recinfer.errors import ConfigError
+from recinfer.errors import BadRowError, ConfigError
 from recinfer.models.base import Task
 from recinfer.train.label_columns import GroupCodes, check_labels, check_number_columns, numbers
 from recinfer.train.prefetch import prefetch
+from recinfer.train.row_places import FIELD, RowPlaces
 from recinfer.train.row_shuffle import emit_in_order, emit_shuffled
 from recinfer.train.share import Share
 from recinfer.train.task_columns import grouping_columns, label_columns
@@ -127,6 +128,7 @@ class BatchSource:
         reader.check_columns(self.columns)
         check_number_columns(reader.schema, numeric)
         self.units = reader.units()
+        self.places = RowPlaces(self.units)
         rows = sum(unit.rows for unit in self.units)
         self.share = Share(rank, ranks, rows, options.batch_size, options.drop_remainder, options.evaluation)
 
@@ -169,7 +171,8 @@ class BatchSource:
 
     def _tables(self, epoch: int) -> Iterator[pa.RecordBatch]:
         size = self.options.batch_size
-        empty = pa.RecordBatch.from_pylist([], pa.schema([self.reader.schema.field(name) for name in self.columns]))
+        fields = [self.reader.schema.field(name) for name in self.columns]
+        empty = pa.RecordBatch.from_pylist([], pa.schema([*fields, FIELD]))
         if not self.options.shuffle_rows:
             return self.share.cut(emit_in_order(self._read(range(len(self.units))), size), empty)
         generator = np.random.default_rng([self.seed, epoch])
@@ -188,15 +191,19 @@ class BatchSource:
                 if begin < end:
                     part = batch.slice(begin, end - begin)
                     check_labels(part, numeric, unit.path, unit.first_row + row + begin)
-                    yield part
+                    yield self.places.number(part, unit, row + begin)
                 row += batch.num_rows
                 if row >= last:
                     break
 
     def _parse(self, table: pa.RecordBatch, codes: GroupCodes) -> Batch:
         options = self.options
+        try:
+            features = self.parser(table)
+        except BadRowError as error:
+            raise self.places.located(error, table) from error
         return Batch(
-            features=self.parser(table),
+            features=features,
             labels={name: numbers(table.column(name)) for name in options.labels},
             weights={name: numbers(table.column(name)).to(torch.float32) for name in options.weights},
             groups={name: codes(name, table.column(name)) for name in options.groups},

@@ -32,7 +32,7 @@ def check_labels(batch: pa.RecordBatch, names: Sequence[str], path: str, first_r
         first_row: rows of the file before this batch.
 
     Raises:
-        BadRowError: names column, file and row.
+        BadRowError: names column, file and row, counted from 1.
     """
     for name in names:
         column = batch.column(name)
@@ -42,7 +42,7 @@ def check_labels(batch: pa.RecordBatch, names: Sequence[str], path: str, first_r
         row = int(np.flatnonzero(missing)[0])
         what = "null" if not column[row].is_valid else "not a number"
         raise BadRowError(
-            f"label or weight column {name!r} is {what} in row {first_row + row} of {path}",
+            f"label or weight column {name!r} is {what} in row {first_row + row + 1} of {path}",
             "remove such rows, or fill them in",
             row=row,
         )

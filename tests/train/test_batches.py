@@ -93,8 +93,21 @@ def test_missing_label_names_column_and_row(config: Any, tmp_path: Path, value: 
     labels[73] = value
     table = table.set_column(table.schema.get_field_index("clicked"), "clicked", pa.array(labels, pa.float64()))
     pq.write_table(table, tmp_path / "bad.parquet", row_group_size=30)
-    with pytest.raises(BadRowError, match=f"'clicked' is {what} in row 73 of .*bad.parquet"):
+    with pytest.raises(BadRowError, match=f"'clicked' is {what} in row 74 of .*bad.parquet"):
         list(source(config, tmp_path / "bad.parquet").epoch())
+
+
+@pytest.mark.parametrize("shuffled", [0, 64])
+def test_a_bad_value_names_file_and_row(config: Any, tmp_path: Path, shuffled: int) -> None:
+    for name, bad in (("a", None), ("b", 73), ("c", None)):
+        table = make_table(100, 0)
+        users = table["user"].to_pylist()
+        if bad is not None:
+            users[bad] = 20
+        table = table.set_column(table.schema.get_field_index("user"), "user", pa.array(users))
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=30)
+    with pytest.raises(BadRowError, match=r"'user': id 20 is outside its table of 20 rows, in row 74 of .*b\.parquet"):
+        list(source(config, tmp_path, shuffle_rows=shuffled).epoch())
 
 
 def test_text_labels_and_missing_columns_are_input_errors(config: Any, tmp_path: Path) -> None:
