@@ -56,6 +56,11 @@ def metric_misfit(kind: str | None, num_class: int, losses: Collection[str], gro
     return None
 
 
+def metric_name(kind: str, options: Any) -> str:
+    """What a metric's values are called, before the tower's name: ``auc``, ``recall@5``."""
+    return f"recall@{options.top_k}" if kind == "recall_at_k" else kind
+
+
 def _fits(kind: str, num_class: int, regression: bool) -> bool:
     if kind in REGRESSION:
         return num_class == 1

@@ -12,7 +12,7 @@ import torch
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, MulticlassAccuracy, MulticlassAUROC
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
-from recinfer.config.task_fit import GROUPED, REGRESSION, TWO_CLASS, metric_misfit, metric_option_misfit
+from recinfer.config.task_fit import GROUPED, REGRESSION, TWO_CLASS, metric_misfit, metric_name, metric_option_misfit
 from recinfer.data.parser import Tensors
 from recinfer.distributed.team import Team
 from recinfer.errors import ConfigError
@@ -133,7 +133,7 @@ def build_metric(config: Any, task: Task, device: torch.device | None = None) ->
     regression = "l2_loss" in task.loss_kinds
     metric = _BUILDERS[kind](message, task.num_class)
     return NamedMetric(
-        name=f"{f'recall@{message.top_k}' if kind == 'recall_at_k' else kind}{task.suffix}",
+        name=f"{metric_name(kind, message)}{task.suffix}",
         score=_score(kind, task.num_class, regression) + task.suffix,
         label=task.label,
         group=message.grouping_key if kind in GROUPED else "",

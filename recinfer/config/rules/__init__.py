@@ -54,6 +54,7 @@ from recinfer.config.rules.tasks import (
     least_loss_weights_leave_room,
     losses_fit_their_tasks,
     metrics_fit_their_tasks,
+    metrics_have_names_of_their_own,
     tasks_are_there,
     tasks_have_classes,
     tasks_have_losses,
@@ -131,6 +132,7 @@ RULES: list[Rule] = [
     tasks_have_losses,
     losses_fit_their_tasks,
     metrics_fit_their_tasks,
+    metrics_have_names_of_their_own,
     least_loss_weights_leave_room,
     labels_belong_to_tasks,
 ]

@@ -7,7 +7,14 @@ from typing import Any
 
 from recinfer.config.problems import Problem
 from recinfer.config.supported_models import SUPPORTED_MODELS
-from recinfer.config.task_fit import loss_kind, loss_misfit, loss_option_misfit, metric_misfit, metric_option_misfit
+from recinfer.config.task_fit import (
+    loss_kind,
+    loss_misfit,
+    loss_option_misfit,
+    metric_misfit,
+    metric_name,
+    metric_option_misfit,
+)
 from recinfer.config.view import ConfigView
 
 
@@ -59,6 +66,22 @@ def metrics_fit_their_tasks(view: ConfigView) -> Iterator[Problem]:
                     misfit = metric_option_misfit(kind, getattr(metric, kind), task.num_class)
                 if misfit is not None:
                     yield Problem(f"{path}.{field}[{index}]", *misfit)
+
+
+def metrics_have_names_of_their_own(view: ConfigView) -> Iterator[Problem]:
+    """No metric of a task would write over the value of another."""
+    for path, task in _tasks(view):
+        for field in ("metrics", "train_metrics"):
+            seen: dict[str, Any] = {}
+            for index, metric in enumerate(getattr(task, field)):
+                kind = metric.WhichOneof("metric")
+                if kind is None:
+                    continue
+                options = getattr(metric, kind)
+                name = metric_name(kind, options)
+                if seen.setdefault(name, options) != options:
+                    what = f"two metrics that differ are both called `{name}`"
+                    yield Problem(f"{path}.{field}[{index}]", what, "keep one of them, and measure the other apart")
 
 
 def least_loss_weights_leave_room(view: ConfigView) -> Iterator[Problem]:

@@ -47,11 +47,26 @@ def test_options(tasks: EasyRecConfig, text: str, where: str, what: str) -> None
 def test_options_of_several_classes(tasks: EasyRecConfig) -> None:
     fits = "accuracy { top_k: 3 } } metrics { recall_at_k { top_k: 2 } } metrics { multiclass_auc {}"
     assert said(tasks, f"num_class: 3 losses {{ softmax_cross_entropy {{}} }} metrics {{ {fits} }}") == []
+    tasks.model_config.dbmtl.task_towers[0].ClearField("metrics")
     wrong = 'accuracy { top_k: 4 } } metrics { multiclass_auc { average: "micro" }'
     assert said(tasks, f"metrics {{ {wrong} }}") == [
-        f"accuracy with top_k 4 of 3 classes: {FIRST}.metrics[3] (set it to 1 up to 3)",
-        f"multiclass_auc with average `micro`: {FIRST}.metrics[4] (use macro or weighted)",
+        f"accuracy with top_k 4 of 3 classes: {FIRST}.metrics[0] (set it to 1 up to 3)",
+        f"multiclass_auc with average `micro`: {FIRST}.metrics[1] (use macro or weighted)",
     ]
+
+
+def test_metrics_that_would_share_a_name(tasks: EasyRecConfig) -> None:
+    by_user, by_pid = (f'grouped_auc {{ grouping_key: "{key}" }}' for key in ("user_id", "pid"))
+    assert said(tasks, f"metrics {{ {by_user} }} metrics {{ auc {{}} }} metrics {{ {by_user} }}") == []
+    hint = "(keep one of them, and measure the other apart)"
+    assert said(tasks, f"metrics {{ {by_pid} }}") == [
+        f"two metrics that differ are both called `grouped_auc`: {FIRST}.metrics[3] {hint}"
+    ]
+    several = "num_class: 3 losses { softmax_cross_entropy {} }"
+    tasks.model_config.dbmtl.task_towers[0].ClearField("metrics")
+    tasks.model_config.dbmtl.task_towers[0].ClearField("train_metrics")
+    both = "metrics { recall_at_k { top_k: 1 } } metrics { recall_at_k { top_k: 2 } }"
+    assert said(tasks, f"{several} {both}") == []
 
 
 def test_metrics_of_amounts(tasks: EasyRecConfig) -> None:
