@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from recinfer.errors import UsageError
 
@@ -48,6 +49,7 @@ class Environment:
         restart_count: how often ``torchrun`` has started the processes anew (``TORCHELASTIC_RESTART_COUNT``).
         s3_endpoint: address of an S3 store other than Amazon's (``AWS_ENDPOINT_URL_S3``, else ``AWS_ENDPOINT_URL``),
             None where unset; a URI's option ``endpoint_override`` wins.
+        cache_home: where programs keep what they can get again (``XDG_CACHE_HOME``); ``~/.cache`` where unset.
         omp_num_threads: threads per parallel region (``OMP_NUM_THREADS``), None where unset.
     """
 
@@ -76,6 +78,7 @@ class Environment:
     agent_store: bool = False
     restart_count: int = 0
     s3_endpoint: str | None = None
+    cache_home: Path = Path("~/.cache")
     omp_num_threads: int | None = None
 
 
@@ -112,6 +115,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         agent_store=_boolean(source, "TORCHELASTIC_USE_AGENT_STORE"),
         restart_count=_integer(source, "TORCHELASTIC_RESTART_COUNT") or 0,
         s3_endpoint=source.get("AWS_ENDPOINT_URL_S3") or source.get("AWS_ENDPOINT_URL") or None,
+        cache_home=Path(source.get("XDG_CACHE_HOME") or "~/.cache").expanduser(),
         omp_num_threads=_integer(source, "OMP_NUM_THREADS"),
     )
 

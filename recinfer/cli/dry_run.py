@@ -14,8 +14,10 @@ import pyarrow as pa
 from recinfer.cli.output import count, duration, print_json, print_pairs, size, table
 from recinfer.data.bad_rows import BadRow, parse_good_rows
 from recinfer.data.claim import previous_plan
+from recinfer.data.files import input_errors
 from recinfer.data.layout import Layout
 from recinfer.data.plan_difference import plan_differences
+from recinfer.data.storage import place_of, storage_of
 from recinfer.predict.flow import Item
 from recinfer.predict.job import in_flight_bytes
 
@@ -112,14 +114,18 @@ def _score_sample(prepared: Prepared, options: PredictOptions) -> tuple[pa.Table
 
 def _output_state(prepared: Prepared, output: str, options: PredictOptions) -> str:
     previous = previous_plan(output)
-    if options.overwrite and Path(output).exists():
+    place = place_of(output)
+    with input_errors(output):
+        storage = storage_of(place)
+        exists, finished = storage.exists(place), storage.exists(Layout(place).success)
+    if options.overwrite and exists:
         return "exists, and would be replaced when the new output is complete"
     if previous is None:
         return "would be made"
     differences = plan_differences(previous, prepared.plan)
     if differences:
         return "holds the output of another job, so a run would be refused:\n" + "\n".join(differences)
-    return "complete already" if Layout(Path(output)).success.exists() else "begun, and would be continued"
+    return "complete already" if finished else "begun, and would be continued"
 
 
 def _in_flight_bytes(prepared: Prepared) -> int:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, when_stopped="nothing that was done is lost: the same command goes on from here")
 @chosen_model
-@click.option("--predict_input_path", required=True, metavar="PATH", help="A file, folder, glob or comma list.")
+@click.option(
+    "--predict_input_path", required=True, metavar="PATH", help="A file, folder, glob or comma list, of URIs too."
+)
 @click.option(
     "--predict_output_path", metavar="FOLDER", help="Complete once it holds _SUCCESS. Required but for --dry-run."
 )
@@ -164,9 +166,16 @@ def _options(output: str | None, settings: dict[str, Any]) -> PredictOptions:
         overwrite=settings["overwrite"],
         quarantine=settings["on_error"] == "quarantine",
         max_bad_rows=settings["max_bad_rows"],
-        profile_dir=Path(f"{output.rstrip('/')}.profile") if settings["is_profiling"] and output else None,
+        profile_dir=profile_folder(output) if settings["is_profiling"] and output else None,
         debug=settings["debug_level"] > 0,
     )
+
+
+def profile_folder(output: str) -> Path:
+    """Beside the output; for one in an object store, in the current folder."""
+    if "://" in output:
+        output = output.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return Path(f"{output.rstrip('/')}.profile")
 
 
 def _run(prepared: Prepared, output: str, options: PredictOptions, began: float, as_json: bool, quiet: bool) -> None:

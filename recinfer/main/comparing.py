@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recinfer.errors import RecinferError, UsageError
 from recinfer.main.config import PathLike
 from recinfer.main.first_rows import first_rows
+from recinfer.main.remote import local_model
 from recinfer.main.scorer import CONFIG, load_scorer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000,
             f"{', '.join(sorted(names[1]))}",
             "compare exports of one model",
         )
-    tasks = _tasks(Path(first)) or _tasks(Path(second))
+    tasks = _tasks(local_model(first)) or _tasks(local_model(second))
     table = _read(data, scorers, [name for task in tasks for name in label_columns(task)], rows)
     sample = table.slice(0, TIMED_ROWS).combine_chunks().to_batches()[0]
     for scorer in scorers:
@@ -119,7 +120,7 @@ def _side(path: PathLike, speed: Any) -> Any:
     from recinfer.export.comparison import Side
     from recinfer.predict.open_export import is_export, kind_of, read_manifest
 
-    given = Path(path)
+    given = local_model(path)
     files = [each for each in given.rglob("*") if each.is_file()] if given.is_dir() else [given]
     kind = kind_of(read_manifest(given), given) if is_export(given) else "checkpoint"
-    return Side(str(given), kind, sum(each.stat().st_size for each in files), speed)
+    return Side(str(path), kind, sum(each.stat().st_size for each in files), speed)

@@ -27,8 +27,21 @@ def load_config(pipeline_config: PathLike, overrides: Sequence[str] = (), edit_c
     from recinfer.config.load import load_pipeline_config
     from recinfer.config.override import apply_json_edits, apply_overrides
 
-    config = apply_overrides(load_pipeline_config(pipeline_config), list(overrides))
+    config = apply_overrides(load_pipeline_config(_local(pipeline_config)), list(overrides))
     return apply_json_edits(config, edit_config_json) if edit_config_json else config
+
+
+def _local(pipeline_config: PathLike) -> PathLike:
+    """A config in an object store as a local file."""
+    if "://" not in str(pipeline_config):
+        return pipeline_config
+    from recinfer.data.storage.fetched import local_file
+    from recinfer.errors import ConfigError
+
+    try:
+        return local_file(pipeline_config)
+    except OSError as error:
+        raise ConfigError(f"{pipeline_config}: cannot be read: {error}", getattr(error, "hint", None)) from error
 
 
 def load_parser(pipeline_config: PathLike | Any) -> Parser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from recinfer.main.config import PathLike, load_config
@@ -40,6 +41,7 @@ def export(
     """Exports a checkpoint as a folder that predicts without model code.
 
     Args:
+        export_dir: a folder; in an object store, a URI.
         checkpoint_path: as for :func:`evaluate`; by default what ``export_config.exporter_type`` says.
         quant_emb, quant_ec_emb: types of pooled and of sequence tables; by default ``QUANT_EMB`` and ``QUANT_EC_EMB``,
             else FP32.
@@ -66,6 +68,7 @@ def export(
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
+    from recinfer.data.storage.remote_path import is_remote, parse_remote
     from recinfer.env import read_environment
     from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob, write_export
@@ -74,11 +77,15 @@ def export(
     from recinfer.export.precision import precision_name
     from recinfer.export.quant_dense import dense_type_name
     from recinfer.export.quantize import table_type_name
+    from recinfer.export.remote import check_target, put_export
     from recinfer.export.tile import tiling_of
     from recinfer.main.fingerprint import fingerprint
     from recinfer.main.model_input import choose_checkpoint, new_model
     from recinfer.train.checkpoint import load
 
+    remote = parse_remote(str(export_dir)) if is_remote(export_dir) else None
+    if remote is not None:
+        check_target(remote, overwrite)
     config = load_config(pipeline_config, overrides, edit_config_json)
     environment = read_environment()
     types = (
@@ -116,7 +123,12 @@ def export(
         carry=frozenset(carry),
         tiling=tiling,
     )
-    return write_export(job, Path(export_dir), overwrite=overwrite)
+    if remote is None:
+        return write_export(job, Path(export_dir), overwrite=overwrite)
+    with TemporaryDirectory(prefix="recinfer-export-") as folder:
+        report = write_export(job, Path(folder) / remote.name)
+        put_export(Path(folder) / remote.name, remote)
+    return report
 
 
 def _parity_rows(config: Any, given: str | None, rows: int) -> tuple[pa.Table, str]:

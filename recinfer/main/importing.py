@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recinfer.data.storage.remote_path import is_remote
+from recinfer.errors import UsageError
 from recinfer.main.config import PathLike, load_config
+from recinfer.main.remote import local_model
 
 if TYPE_CHECKING:
     from recinfer.train.import_report import ImportReport
@@ -58,7 +61,9 @@ def import_checkpoint(
     config = load_config(pipeline_config, overrides, edit_config_json)
     raise_problems(check_config(config, MODELS))
     pairs = read_pairs(names)
-    found = open_source(Path(source))
+    if is_remote(target):
+        raise UsageError(f"{target}: imports are written to local folders", "import here, and copy the folder there")
+    found = open_source(local_model(source))
     sources = rename(pairs, found.stored)
     shapes = {name: entry[0] for name, old in sources.items() if (entry := found.stored[old])}
     # On the meta device a model has shapes and takes no memory.

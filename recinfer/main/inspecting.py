@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recinfer.errors import ConfigError, ModelError, RecinferError
 from recinfer.main.config import PathLike
+from recinfer.main.remote import local_model
 
 if TYPE_CHECKING:
     from recinfer.export.contents import Contents, ScriptedContents
@@ -39,7 +40,7 @@ def inspect(export_dir: PathLike) -> Contents:
     from recinfer.predict.manifest_check import check_files
     from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of, read_manifest
 
-    folder = Path(export_dir)
+    folder = local_model(export_dir)
     if not is_export(folder):
         raise ModelError(f"{folder} is no export", "give the folder that recinfer-export wrote")
     checked = check_files(folder)
@@ -49,7 +50,7 @@ def inspect(export_dir: PathLike) -> Contents:
     features, declared = _from_config(folder, notes)
     found = _scripted(folder, kind, declared, notes)
     return Contents(
-        folder=str(folder),
+        folder=str(export_dir),
         kind=kind,
         **_said(manifest),
         needs={name: manifest[name] for name in NEEDS if manifest.get(name)},

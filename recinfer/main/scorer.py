@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recinfer.errors import ConfigError, ModelError, SignatureMissingError
 from recinfer.main.config import PathLike, load_config
+from recinfer.main.remote import local_model
 from recinfer.main.table_rows import table_rows
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def load_scorer(
 
     Args:
         path: an export folder; a checkpoint folder (``model.ckpt-<step>`` or the folder that holds them) beside its
-            ``pipeline.config``; or a ``pipeline.config`` with ``weights``.
+            ``pipeline.config``; or a ``pipeline.config`` with ``weights``. In an object store, a URI.
         weights: a ``.safetensors`` file or a checkpoint folder.
         fallback: what to score with where an export's compiled part does not run here: ``jit`` (its scripted model) or
             ``eager`` (its parameters), if it carries them.
@@ -48,11 +49,11 @@ def load_scorer(
     from recinfer.predict.device import device_of
     from recinfer.predict.open_export import is_export
 
-    given, place = Path(path), None if device is None else device_of(device)
+    given, place = local_model(path), None if device is None else device_of(device)
     if public_key is not None and (weights is not None or not is_export(given)):
         raise SignatureMissingError(f"{given} is not signed: only exports are", "export the model, and sign the export")
     if weights is not None:
-        return _from_weights(given / CONFIG if given.is_dir() else given, Path(weights), place)
+        return _from_weights(given / CONFIG if given.is_dir() else given, local_model(weights), place)
     if given.is_file():
         raise ModelError(f"{given} is a config without weights", "give the weights too, or an export folder")
     if not given.is_dir():

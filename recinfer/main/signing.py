@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recinfer.errors import ModelError
+from recinfer.data.storage.remote_path import is_remote
+from recinfer.errors import ModelError, UsageError
 from recinfer.main.config import PathLike
 
 
@@ -26,6 +27,8 @@ def sign(export_dir: PathLike, private_key: PathLike) -> Path:
     from recinfer.predict.manifest_check import check_files
     from recinfer.predict.open_export import is_export
 
+    if is_remote(export_dir):
+        raise UsageError(f"{export_dir} cannot be signed where it lies", "sign a local export, and copy it there")
     folder = Path(export_dir)
     if not is_export(folder):
         raise ModelError(f"{folder} is no export", "give the folder that recinfer-export wrote")

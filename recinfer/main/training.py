@@ -48,22 +48,33 @@ class TrainJob:
     ) -> TrainReport:
         """Trains to the end; rank 0 tells what happens."""
         from recinfer.config.save import save_pipeline_config
+        from recinfer.data.storage.remote_path import is_remote, parse_remote
+        from recinfer.train.model_mirror import ModelMirror
         from recinfer.train.trainer import train
 
         leads = self.environment.rank == 0
+        folder, mirror = Path(self.config.model_dir), None
+        if is_remote(self.config.model_dir):
+            mirror = ModelMirror(parse_remote(self.config.model_dir), self.config.train_config.keep_checkpoint_max)
+            folder = mirror.folder
+            if leads:
+                mirror.pull()
         if leads:
-            save_pipeline_config(self.config, Path(self.config.model_dir) / "pipeline.config")
-        return train(
+            save_pipeline_config(self.config, folder / "pipeline.config")
+        report = train(
             self.config,
             self.model,
             self.train_source,
             self.eval_source,
+            model_dir=folder,
             device=self.device,
             environment=self.environment,
             board=board,
             on_step=on_step if leads else None,
+            on_saved=mirror.push if mirror is not None and leads else None,
             on_plan=on_plan if leads else None,
         )
+        return report if mirror is None else mirror.at_home(report)
 
 
 def train_and_evaluate(

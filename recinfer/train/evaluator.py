@@ -15,7 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from recinfer.data.files import output_errors
 from recinfer.data.parser import Tensors
+from recinfer.data.storage.clients import client_of
+from recinfer.data.storage.remote_path import RemotePath
 from recinfer.distributed.team import Team
 from recinfer.errors import InputError, OutputError
 from recinfer.models.base import Task
@@ -91,15 +94,20 @@ def _measure(
             logger.debug("evaluated %d rows, %.0f rows/s", rows, rows / max(time.monotonic() - start, 1e-9))
 
 
-def write_results(path: str | Path, step: int, metrics: dict[str, float]) -> None:
+def write_results(path: Path | RemotePath, step: int, metrics: dict[str, float]) -> None:
     """Writes metrics as JSON: ``{"global_step": ..., "auc": ...}``; NaN becomes null.
 
     Raises:
         OutputError: the file cannot be written.
     """
     values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+    text = json.dumps({"global_step": step, **values}, indent=2) + "\n"
+    if isinstance(path, RemotePath):
+        with output_errors(path):
+            client_of(path).write(path.key, text.encode())
+        return
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps({"global_step": step, **values}, indent=2) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     except OSError as error:
         raise OutputError(f"the metrics cannot be written to {path}: {error.strerror}") from error

@@ -46,6 +46,7 @@ class Loop:
         eval_source: rows to measure on, or None.
         folder: the model folder.
         on_step: called after each update, or None.
+        on_saved: called on rank 0 when the model folder has changed.
     """
 
     config: Any
@@ -54,6 +55,7 @@ class Loop:
     eval_source: BatchSource | None
     folder: Path
     on_step: Callable[[StepResult], None] | None
+    on_saved: Callable[[], None] | None = None
     position: Position = field(default_factory=Position)
     metrics: dict[str, float] = field(default_factory=dict)
     rows: int = 0
@@ -83,6 +85,8 @@ class Loop:
         position = self.position
         if self.metrics and self.team.leads:
             write_results(self.folder / RESULT, position.step, self.metrics)
+            if self.on_saved is not None:
+                self.on_saved()
         rows = int(self.team.total(self.rows))
         return TrainReport(position.step, position.epoch, rows, seconds, self.loss, self.metrics, self.saved, resumed)
 
@@ -197,6 +201,8 @@ class Loop:
             logger.info("step %d: %s", self.position.step, _join(self.metrics))
         for path in delete_old(self.folder, self.learner.settings.keep):
             logger.info("deleted %s", path)
+        if self.on_saved is not None:
+            self.on_saved()
 
     def _evaluate(self, source: BatchSource) -> dict[str, float]:
         config, learner = self.config.eval_config, self.learner

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from recinfer.data.storage.remote_path import RemotePath
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -47,5 +49,5 @@ class TrainReport:
     seconds: float
     loss: float | None
     metrics: dict[str, float]
-    checkpoint: Path
-    resumed_from: Path | None = None
+    checkpoint: Path | RemotePath
+    resumed_from: Path | RemotePath | None = None

@@ -30,5 +30,6 @@ def check_shared(team: Team, folder: Path) -> None:
     if blind:
         raise OutputError(
             f"rank {', '.join(map(str, blind[:8]))} does not see the model_dir {folder} of rank 0",
-            "give all ranks one folder that each of them reaches, on a shared file system or an object store",
+            "give all ranks one folder that each of them reaches, on a shared file system; a model_dir in an object "
+            "store serves the ranks of one machine",
         )

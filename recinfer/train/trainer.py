@@ -39,6 +39,7 @@ def train(
     environment: Environment | None = None,
     board: Board | None = None,
     on_step: Callable[[StepResult], None] | None = None,
+    on_saved: Callable[[], None] | None = None,
     on_plan: Callable[[list[PlanRow]], None] | None = None,
 ) -> TrainReport:
     """Trains a model as a pipeline config says, going on from the latest checkpoint in the model folder.
@@ -54,6 +55,7 @@ def train(
         environment: what the process was started with; a single process by default.
         board: of the processes, where there are several.
         on_step: called after each update.
+        on_saved: called on rank 0 when the model folder has changed.
         on_plan: called with where the tables lie.
 
     Raises:
@@ -83,7 +85,7 @@ def train(
         learner = Learner(model, config.train_config, settings, group, target, pareto=pareto, seed=seed)
         if on_plan is not None:
             on_plan(plan_rows(learner.module.plan, model, group.size()))
-        return Loop(config, learner, train_source, eval_source, folder, on_step).run()
+        return Loop(config, learner, train_source, eval_source, folder, on_step, on_saved).run()
 
 
 def _check_rows(source: BatchSource) -> None:
