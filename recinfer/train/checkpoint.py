@@ -95,6 +95,8 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
         if leads:
             discard(draft)
             draft.mkdir(parents=True)
+        if team is not None:
+            team.wait()
         write_tensors(draft / "model", state.module.state_dict(), team)
         write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused), team)
         save_history(state.module, draft / "zch")

@@ -103,9 +103,8 @@ def write_tensors(folder: Path, state: dict[str, Any], team: Team | None = None)
         OutputError: it cannot be written.
     """
     try:
-        if team is None or team.leads:
-            folder.mkdir(parents=True)
         alone = team is None or team.size == 1
+        folder.mkdir(parents=True, exist_ok=not alone)
         with _alone():
             dcp.save(
                 state,

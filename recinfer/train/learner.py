@@ -83,10 +83,11 @@ class Learner:
         )
         self.tables = TableOptimizer(self.module.fused_optimizer, sparse.schedule, sparse.initial_state)
         in_tables = set(self.module.fused_optimizer.params)
+        # Of a table that lies on other ranks there is a parameter without numbers.
         self.parameters = {
             name: parameter
             for name, parameter in self.module.named_parameters()
-            if name not in in_tables and parameter.requires_grad
+            if name not in in_tables and parameter.requires_grad and parameter.numel()
         }
         self.dense = build_dense_optimizers(config.dense_optimizer, self.parameters.items())
         decay = settings.ema_decay
@@ -132,16 +133,13 @@ class Learner:
         assert self.pareto is not None
         return self.pareto(losses, None if self.scaler is None else self.scaler.scale)
 
-    def backward(self, loss: torch.Tensor, weight: float = 1.0) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Learns from a loss: tables at once, dense parameters when ``gradient_accumulation_steps`` batches are in.
 
         With accumulation each batch's gradient counts as its share of one mean, for tables too.
-
-        Args:
-            loss: of this rank's batch; what is learnt is the mean over ranks.
-            weight: of this rank in that mean.
+        What is learnt is the mean over ranks.
         """
-        share = loss * (weight / self.settings.accumulate)
+        share = loss / self.settings.accumulate
         (share if self.scaler is None else self.scaler.scale(share)).backward()
         self._pending += 1
         if self._pending == self.settings.accumulate:

@@ -166,7 +166,7 @@ class Loop:
             self.summaries.expect(step + 1)
         if log or learner.device.type == "cpu":
             self.loss = _finite(loss, step + 1)
-        learner.backward(loss, self.source.share.weight(self.position.batch))
+        learner.backward(loss)
         train_metrics.update(predictions, moved)
         self.position = replace(self.position, step=step + 1, batch=self.position.batch + 1)
         self.saved = None

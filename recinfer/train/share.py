@@ -1,9 +1,9 @@
-"""One rank's part of an epoch: equally many rows and batches for all, each row learnt once."""
+"""One rank's part of an epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -12,18 +12,19 @@ from recinfer.data.units import Unit
 
 @dataclass(frozen=True)
 class Share:
-    """The rows and batches of one rank among several.
+    """The rows and batches of one rank among several, a range of the epoch's order.
 
-    The rows of an epoch, in its order, are cut into as many ranges as there are ranks, whose sizes differ by one at
-    most. All ranks take the same number of steps, since each step is a collective; where rows do not suffice for that,
-    the last batch takes some from the one before.
+    All ranks take the same number of steps, since each step is a collective. In training their batches are equally
+    large too, as torchrec needs it for tables split by rows; of an epoch whose rows cannot be divided by the ranks,
+    the last ones (fewer than there are ranks) are left out. In evaluation every row is read, and a rank whose rows end
+    early goes on with batches of none.
 
     Args:
         rank, ranks: whose share.
         total: rows of all ranks.
         batch_size: rows of a full batch.
         drop_remainder: leave out the last batch if it is short.
-        may_be_empty: batches without rows are no harm, as in evaluation; then none is filled up, and no row left out.
+        evaluation: every row is needed, and batches without rows are no harm.
     """
 
     rank: int
@@ -31,46 +32,35 @@ class Share:
     total: int
     batch_size: int
     drop_remainder: bool = False
-    may_be_empty: bool = False
-
-    @property
-    def least(self) -> int:
-        """Rows of the shortest batch: two, since batch normalisation needs them; 0 for batches of one."""
-        return 0 if self.may_be_empty else min(2, self.batch_size // 2)
-
-    @property
-    def steps(self) -> int:
-        """Batches of an epoch, on each rank."""
-        fewest, most = self.total // self.ranks, -(-self.total // self.ranks)
-        if self._leaves_out:
-            return fewest // self.batch_size
-        return -(-most // self.batch_size)
+    evaluation: bool = False
 
     @property
     def rows(self) -> range:
         """Positions of this rank's rows among all."""
-        return range(self.total * self.rank // self.ranks, self.total * (self.rank + 1) // self.ranks)
+        if self.evaluation:
+            return range(self.total * self.rank // self.ranks, self.total * (self.rank + 1) // self.ranks)
+        size = self.total // self.ranks
+        return range(size * self.rank, size * (self.rank + 1))
 
     @property
-    def _leaves_out(self) -> bool:
-        return self.drop_remainder or (self.batch_size == 1 and not self.may_be_empty)
+    def steps(self) -> int:
+        """Batches of an epoch, on each rank."""
+        if self.drop_remainder:
+            return len(self.rows) // self.batch_size
+        most = -(-self.total // self.ranks) if self.evaluation else len(self.rows)
+        return -(-most // self.batch_size)
 
     def batch_rows(self, position: int) -> int:
-        """Rows of this rank's batch at a step of the epoch."""
-        if self._leaves_out or position < self.steps - 2:
-            return self.batch_size
-        last = len(self.rows) - (self.steps - 1) * self.batch_size
-        moved = max(min(self.least, len(self.rows)) - last, 0) if self.steps > 1 else 0
-        return last + moved if position == self.steps - 1 else self.batch_size - moved
+        """Rows of this rank's batch at a step of the epoch.
 
-    def weight(self, position: int) -> float:
-        """What the mean over this rank's batch counts for, so that the mean over ranks is the mean over all rows."""
-        if self.ranks == 1:
-            return 1.0
-        if position < self.steps - 2:
-            return 1.0
-        every = [replace(self, rank=rank).batch_rows(position) for rank in range(self.ranks)]
-        return self.batch_rows(position) * self.ranks / sum(every)
+        Batch normalisation cannot learn from a single row, so a last batch of one takes another from the one before.
+        """
+        left = max(min(len(self.rows) - position * self.batch_size, self.batch_size), 0)
+        last = len(self.rows) - (self.steps - 1) * self.batch_size
+        moves = last == 1 and self.steps > 1 and self.batch_size > 3 and not (self.evaluation or self.drop_remainder)
+        if moves and position >= self.steps - 2:
+            return 2 if position == self.steps - 1 else self.batch_size - 1
+        return left
 
     def of(self, units: Sequence[Unit], order: Iterable[int]) -> Iterator[tuple[Unit, int, int]]:
         """(unit, first row, end) of what this rank reads, rows counted inside the unit."""
