@@ -105,7 +105,7 @@ class Attempt:
         """Puts the quarantined rows in place before the part; removes those of an attempt that was not recorded."""
         place = self._layout.quarantined(self.unit.index)
         if not self._quarantined:
-            self._storage.remove(place)
+            self._storage.remove_unrecorded(place)
             return
         write_quarantine(self._quarantine_path, self._quarantined)
         sync_file(self._quarantine_path)

@@ -98,8 +98,8 @@ class Storage(ABC, Generic[P]):
         """Whether there is a file or a folder."""
 
     @abstractmethod
-    def remove(self, place: P) -> None:
-        """Removes a file, if it is there."""
+    def remove_unrecorded(self, place: P) -> None:
+        """Removes what an attempt has published that was never recorded, where :meth:`keep_only` leaves such things."""
 
     @abstractmethod
     def local_copy(self, place: P) -> AbstractContextManager[Path]:

@@ -100,7 +100,7 @@ class LocalStorage(Storage[Path]):
     def exists(self, place: Path) -> bool:
         return place.exists()
 
-    def remove(self, place: Path) -> None:
+    def remove_unrecorded(self, place: Path) -> None:
         place.unlink(missing_ok=True)
 
     @contextmanager

@@ -63,7 +63,7 @@ class ObjectStorage(Storage[RemotePath]):
             self._client.delete([place.key for place in found if place.key not in keys])
 
     def reopen(self, layout: Layout[RemotePath]) -> None:
-        self.remove(layout.success)
+        self._client.delete([layout.success.key])
 
     def finish(self, layout: Layout[RemotePath], success: dict[str, Any]) -> None:
         self._check_lease()
@@ -72,7 +72,7 @@ class ObjectStorage(Storage[RemotePath]):
 
     def empty(self, layout: Layout[RemotePath]) -> None:
         for mark in (layout.swap, layout.success, layout.plan):
-            self.remove(mark)
+            self._client.delete([mark.key])
         remove_all(self._client, layout.root, keep=layout.control / LEASE)
 
     def swap_into_place(self, target: RemotePath) -> None:
@@ -120,8 +120,8 @@ class ObjectStorage(Storage[RemotePath]):
     def exists(self, place: RemotePath) -> bool:
         return self._client.info(place.key) is not None or bool(self.names(place))
 
-    def remove(self, place: RemotePath) -> None:
-        self._client.delete([place.key])
+    def remove_unrecorded(self, place: RemotePath) -> None:
+        """Nothing: it went when the folder was taken."""
 
     @contextmanager
     def local_copy(self, place: RemotePath) -> Iterator[Path]:
