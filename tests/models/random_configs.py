@@ -130,6 +130,14 @@ def table_options(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def user_rows(draw: st.DrawFn) -> str:
+    """Rows by number, or for the ids that matter, which an untrained table does not know yet."""
+    policy = draw(st.sampled_from(["lfu {}", "lru { decay_exponent: 2 }", "distance_lfu {}"]))
+    managed = f"zch {{ zch_size: {USERS} eviction_interval: 2 {policy} }}"
+    return draw(st.sampled_from([f"hash_bucket_size: {USERS}", f"num_buckets: {USERS}", managed]))
+
+
+@st.composite
 def feature_text(draw: st.DrawFn) -> str:
     """The data config and the features: ids, numbers and combinations, plain and as sequences."""
     pooled = st.sampled_from(['pooling: "mean"', ""])
@@ -139,7 +147,7 @@ def feature_text(draw: st.DrawFn) -> str:
     # Pooling and width of the genres differ between the row and the sequence, which then have tables of their own.
     genres, genre_dim = f"hash_bucket_size: {GENRES} value_dim: 0", draw(st.sampled_from([4, 8]))
     plain = [
-        named("id_feature", "user_id", f"embedding_dim: 8 hash_bucket_size: {USERS} {draw(table_options())}"),
+        named("id_feature", "user_id", f"embedding_dim: 8 {draw(user_rows())} {draw(table_options())}"),
         named("id_feature", "movie_id", movie),
         named(
             draw(ids), "genres", f"embedding_dim: 8 hash_bucket_size: {GENRES} {draw(pooled)} {draw(table_options())}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
+from torchrec import EmbeddingBagCollection
 
 import recinfer
 from recinfer.config.activations import ACTIVATIONS
@@ -17,6 +19,7 @@ from recinfer.export.build import FOLD_BYTES, ExportJob
 from recinfer.export.exporter import write_export
 from recinfer.features.base import Feature
 from recinfer.models import MODELS, Model
+from recinfer.nn.half_bag import pool_in_single_precision
 from recinfer.predict.scorer import Scorer
 from recinfer.train.checkpoint import Position, TrainState, save
 from recinfer.train.learner import ModelHolder
@@ -59,21 +62,44 @@ def carried(config: object, model: Model, features: list[Feature], folder: Path,
     }
 
 
+def adding_as_exports_do(model: Model) -> Model:
+    """The model with the sums over rows of its FP16 tables in single precision; else they are FP16 themselves."""
+    made = copy.deepcopy(model)
+    for module in made.modules():
+        if isinstance(module, EmbeddingBagCollection):
+            pool_in_single_precision(module)
+    return made
+
+
 @pytest.mark.parametrize("kind", sorted(MODELS))
 @settings(max_examples=1, phases=[Phase.generate])
 @given(data=st.data())
 def test_exported_and_saved_are_eager(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    check_all_ways(kind, data, tmp_path_factory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(MODELS))
+@settings(max_examples=8, phases=[Phase.generate])
+@given(data=st.data())
+def test_more_models(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    check_all_ways(kind, data, tmp_path_factory)
+
+
+def check_all_ways(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A random model of a kind scores all tables alike: eager, as a script in an export, and from a checkpoint."""
     # Not the barest config, which hypothesis would start with.
     assume(data.draw(st.integers(0, 1 << 30)))
     config = config_of(data.draw(model_text(kind)), features=data.draw(feature_text()))
     fold_bytes = data.draw(st.sampled_from([0, FOLD_BYTES]))
     model, features = model_of(config)
     scorers = carried(config, model, features, tmp_path_factory.mktemp(kind), fold_bytes)
+    ways = {"checkpoint": (model, scorers["checkpoint"]), "export": (adding_as_exports_do(model), scorers["export"])}
     for rows, table in TABLES.items():
-        with torch.no_grad():
-            want = model(Parser(features, for_model=True)(table))
-        assert {len(value) for value in want.values()} == {table.num_rows}
-        for name, scorer in scorers.items():
+        for name, (eager, scorer) in ways.items():
+            with torch.no_grad():
+                want = eager(Parser(features, for_model=True)(table))
+            assert {len(value) for value in want.values()} == {table.num_rows}
             scored = scorer.score(table)
             assert set(scored.column_names) == set(want), f"{name} of {rows}"
             for key, expected in want.items():
