@@ -48,3 +48,7 @@ def __getattr__(name: str) -> Any:
     import recinfer.main
 
     return getattr(recinfer.main, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

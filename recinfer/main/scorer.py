@@ -88,6 +88,8 @@ def _from_weights(config_path: Path, weights: Path, device: torch.device | None)
         raise ConfigError(f"{config_path} does not exist", "give the pipeline.config of the weights")
     config = load_config(config_path)
     refuse_two_towers(config)
+    if weights.suffix == ".safetensors" and not weights.exists():
+        raise ModelError(f"{weights} does not exist", "check the path")
     if weights.is_file():
         return _from_safetensors(config, weights, device)
     from recinfer.train.checkpoint import find_checkpoint

@@ -41,6 +41,7 @@ def test_names() -> None:
         "load_scorer",
         "load_parser",
     }
+    assert set(recinfer.__all__) <= set(dir(recinfer))
     with pytest.raises(AttributeError, match="no attribute 'predicts'"):
         _ = recinfer.predicts
 

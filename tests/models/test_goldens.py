@@ -88,6 +88,8 @@ def test_weights_must_fit_strictly(shared: Path, tmp_path: Path) -> None:
         save_file(content, tmp_path / "w.safetensors")
         with pytest.raises(ModelError, match=message):
             load_scorer(folder / "pipeline.config", tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="none.safetensors does not exist"):
+        load_scorer(folder / "pipeline.config", tmp_path / "none.safetensors")
 
 
 SHIFTED = "click_50_seq__raw_3"
