@@ -88,7 +88,7 @@ def test_weights_must_fit_strictly(shared: Path, tmp_path: Path) -> None:
         save_file(content, tmp_path / "w.safetensors")
         with pytest.raises(ModelError, match=message):
             load_scorer(folder / "pipeline.config", tmp_path / "w.safetensors")
-    with pytest.raises(ModelError, match="none.safetensors does not exist"):
+    with pytest.raises(ModelError, match=r"none\.safetensors does not exist"):
         load_scorer(folder / "pipeline.config", tmp_path / "none.safetensors")
 
 
