@@ -49,6 +49,7 @@ def test_folders_globs_and_lists(bucket: Bucket) -> None:
     assert file.size == 8 and file.mtime_ns > 0
 
 
+@pytest.mark.slow
 def test_more_files_than_a_page_of_the_listing_holds(bucket: Bucket) -> None:
     for number in range(1005):
         bucket.put(f"many/{number:04d}.csv", b"")
@@ -104,7 +105,9 @@ def body(request: Request) -> bool:
     return request.method == "GET" and "range" in request.headers
 
 
-@pytest.mark.parametrize("kind", ["503", "drop_answer", "no_answer"])
+@pytest.mark.parametrize(
+    "kind", ["drop_answer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("503", "no_answer"))]
+)
 def test_a_read_that_fails_is_repeated(bucket: Bucket, proxy: FaultyProxy, tmp_path: Path, kind: str) -> None:
     bucket.put_table("in/t.parquet", TABLE, 100)
     with proxy.fault(kind, body, times=2) as fault:

@@ -86,7 +86,9 @@ def test_an_export_is_copied_once_and_scores_like_a_local_one(
     assert [path.suffix for path in sorted(cache.iterdir())].count(".lock") == 2 and len(list(cache.glob("*"))) == 3
 
 
-@pytest.mark.parametrize("kind", ["503", "drop_answer", "no_answer"])
+@pytest.mark.parametrize(
+    "kind", ["drop_answer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("503", "no_answer"))]
+)
 def test_a_download_that_fails_in_the_middle_goes_on(
     exported: Callable[[str], Path], bucket: Bucket, proxy: FaultyProxy, kind: str
 ) -> None:
@@ -166,6 +168,7 @@ def checkpoints(bucket: Bucket) -> set[str]:
     return {key.split("/")[1] for key in bucket.keys("model/model.ckpt-")}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_whose_upload_was_cut_off_is_never_picked(
     config: Path, bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +84,24 @@ def test_a_small_part_is_created_and_never_overwritten(source: Path, bucket: Buc
 
 
 @pytest.mark.parametrize("kind", ["503", "drop_request", "drop_answer", "no_answer"])
-@pytest.mark.parametrize("picked", ["PUT", "GET", "DELETE"])
-def test_each_request_may_fail_once(source: Path, bucket: Bucket, proxy: FaultyProxy, kind: str, picked: str) -> None:
+def test_each_request_may_fail_once(
+    source: Path, bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(client_module, "FIRST_WAIT", 0.01)
+    # Otherwise a store that has not answered yet is given up sooner.
+    monkeypatch.setattr(client_module, "TRIES_TO_REACH", client_module.TRIES)
     seen: set[tuple[str, str]] = set()
 
     def first_time(request: Request) -> bool:
-        name = (request.method, request.target.partition("X-Amz")[0])
-        return request.method == picked and name not in seen and not seen.add(name)  # type: ignore[func-returns-value]
+        name = (request.method, request.target)
+        fresh = name not in seen
+        seen.add(name)
+        return fresh
 
     with proxy.fault(kind, first_time, times=1000) as fault:
-        copied(source, bucket.uri("out"))
+        copied(source, bucket.uri("out"), target_rows=200)
         assert verify_output(bucket.uri("out")).complete
-    assert len(fault.hits) >= 2
+    assert {"PUT", "GET", "HEAD"} <= {request.method for request in fault.hits}
     assert bucket.parts("out").equals(TABLE)
 
 
@@ -244,9 +251,9 @@ def test_an_overwriting_job_that_stops_leaves_the_old_output_whole(
     assert bucket.parts("out").equals(mixed_table(90, 3)) and verify_output(bucket.uri("out")).complete
 
 
-@pytest.mark.parametrize("steps", [range(9, 22, 4), pytest.param(range(200), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [(6, 15), pytest.param(range(200), marks=pytest.mark.slow)])
 def test_a_swap_that_is_cut_anywhere_is_ended_by_the_next_job(
-    tmp_path: Path, bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, steps: range
+    tmp_path: Path, bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, steps: Sequence[int]
 ) -> None:
     monkeypatch.setattr(client_module, "TRIES", 1)
     # A job that cannot reach the store cannot give its lease back either; its process would be gone.

@@ -50,13 +50,13 @@ class S3Client(ObjectClient):
             raise explain(error, self.bucket) or error from error
 
     def _read(self, key: str) -> bytes:
-        return bytes(self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        return _body(self._client.get_object(Bucket=self.bucket, Key=key))
 
     def _read_range(self, info: ObjectInfo, first: int, size: int) -> bytes:
         answer = self._client.get_object(
             Bucket=self.bucket, Key=info.key, Range=f"bytes={first}-{first + size - 1}", IfMatch=info.version
         )
-        return bytes(answer["Body"].read())
+        return _body(answer, size)
 
     def _write(self, key: str, content: bytes) -> None:
         self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
@@ -73,7 +73,8 @@ class S3Client(ObjectClient):
                 key, lambda: self._client.put_object(Bucket=self.bucket, Key=key, Body=content, **condition)
             )
             return
-        upload = self._patiently(key, lambda: self._client.create_multipart_upload(Bucket=self.bucket, Key=key))
+        begin = partial(self._client.create_multipart_upload, Bucket=self.bucket, Key=key)
+        upload = self._patiently(key, lambda: _whole(begin(), "UploadId"))
         name = {"Bucket": self.bucket, "Key": key, "UploadId": upload["UploadId"]}
         try:
             with path.open("rb") as file:
@@ -81,7 +82,7 @@ class S3Client(ObjectClient):
             complete = partial(
                 self._client.complete_multipart_upload, **name, MultipartUpload={"Parts": parts}, **condition
             )
-            self._patiently(key, complete)
+            self._patiently(key, lambda: _whole(complete(), "ETag"))
         except BaseException:
             self._abort(name)
             raise
@@ -89,10 +90,12 @@ class S3Client(ObjectClient):
     def _upload_pieces(self, name: dict[str, str], file: BinaryIO, piece_bytes: int) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         while content := file.read(piece_bytes):
-            number = len(parts) + 1
-            put = partial(self._client.upload_part, **name, PartNumber=number, Body=content)
-            parts.append({"PartNumber": number, "ETag": self._patiently(name["Key"], put)["ETag"]})
+            parts.append(self._patiently(name["Key"], partial(self._upload_piece, name, len(parts) + 1, content)))
         return parts
+
+    def _upload_piece(self, name: dict[str, str], number: int, content: bytes) -> dict[str, Any]:
+        answer = self._client.upload_part(**name, PartNumber=number, Body=content)
+        return {"PartNumber": number, "ETag": _whole(answer, "ETag")["ETag"]}
 
     def drop_uploads(self, prefix: str) -> None:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -115,6 +118,7 @@ class S3Client(ObjectClient):
             if isinstance(explain(error, key), FileNotFoundError):
                 return None
             raise
+        _whole(found, "ContentLength", "LastModified", "ETag")
         return ObjectInfo(key, found["ContentLength"], found["LastModified"].timestamp(), found["ETag"])
 
     def _below(self, prefix: str) -> list[ObjectInfo]:
@@ -129,12 +133,14 @@ class S3Client(ObjectClient):
         return objects, folders
 
     def _pages(self, prefix: str, **options: str) -> Any:
-        return self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **options)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **options)
+        return (_whole(page, "Name") for page in pages)
 
     def _copy(self, source: ObjectInfo, target: str) -> None:
         place = {"Bucket": self.bucket, "Key": source.key}
         if source.size < COPY_AT_ONCE:
-            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place)
+            answer = self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place)
+            _whole(answer, "CopyObjectResult")
         else:
             self._client.copy(place, self.bucket, target)
 
@@ -143,6 +149,20 @@ class S3Client(ObjectClient):
 
     def _explain(self, error: Exception, key: str) -> OSError | None:
         return explain(error, key)
+
+
+def _whole(answer: dict[str, Any], *names: str) -> dict[str, Any]:
+    """An answer that has these fields; one that broke off within its headers passes for a whole one elsewhere."""
+    if not answer.keys() >= set(names):
+        raise StoreError("the store's answer broke off", transient=True, answered=False)
+    return answer
+
+
+def _body(answer: dict[str, Any], size: int | None = None) -> bytes:
+    content = bytes(_whole(answer, "ContentLength")["Body"].read())
+    if len(content) != (answer["ContentLength"] if size is None else size):
+        raise StoreError("the store's answer broke off", transient=True, answered=False)
+    return content
 
 
 def endpoint_of(options: dict[str, str]) -> str | None:

@@ -36,6 +36,7 @@ def explain(error: Exception, key: str) -> OSError | None:
         NoCredentialsError,
         PartialCredentialsError,
     )
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, OSError):
         return error
@@ -45,6 +46,8 @@ def explain(error: Exception, key: str) -> OSError | None:
         return StoreError("there are no credentials for this store", CREDENTIALS)
     if isinstance(error, HTTPClientError):
         return StoreError(f"the store did not answer ({_short(error)})", UNREACHED, transient=True, answered=False)
+    if isinstance(error, ResponseParserError):
+        return StoreError("the store's answer broke off", UNREACHED, transient=True, answered=False)
     if isinstance(error, BotoCoreError | ValueError):
         return StoreError(_short(error), "check the AWS settings: variables, ~/.aws/config")
     return None
