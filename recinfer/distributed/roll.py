@@ -6,10 +6,10 @@ import json
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from recinfer import errors
+from recinfer.data.storage.processes import machine_name
 from recinfer.distributed.store import Board
 from recinfer.errors import RankError, RecinferError
 
@@ -121,10 +121,4 @@ class Roll:
 
 def whereabouts() -> Whereabouts:
     """Where this process runs."""
-    host = socket.gethostname()
-    parts = [host]
-    # Containers may share a name but not the numbers of processes.
-    for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
-        if path.exists():
-            parts.append(os.readlink(path) if path.is_symlink() else path.read_text().strip())
-    return Whereabouts(host, " ".join(parts), os.getpid())
+    return Whereabouts(socket.gethostname(), machine_name(), os.getpid())

@@ -12,6 +12,7 @@ from recinfer.main.config import PathLike, load_config
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from recinfer.export.exporter import ExportJob
     from recinfer.export.report import ExportReport
 
 
@@ -68,24 +69,20 @@ def export(
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
-    from recinfer.data.storage.remote_path import is_remote, parse_remote
     from recinfer.env import read_environment
     from recinfer.export.compile_options import compile_options
-    from recinfer.export.exporter import ExportJob, write_export
+    from recinfer.export.exporter import ExportJob
     from recinfer.export.kinds import device_for, possible_kind
     from recinfer.export.parity import default_bound
     from recinfer.export.precision import precision_name
     from recinfer.export.quant_dense import dense_type_name
     from recinfer.export.quantize import table_type_name
-    from recinfer.export.remote import check_target, put_export
     from recinfer.export.tile import tiling_of
     from recinfer.main.fingerprint import fingerprint
     from recinfer.main.model_input import choose_checkpoint, new_model
     from recinfer.train.checkpoint import load
 
-    remote = parse_remote(str(export_dir)) if is_remote(export_dir) else None
-    if remote is not None:
-        check_target(remote, overwrite)
+    _check_place(export_dir, overwrite)
     config = load_config(pipeline_config, overrides, edit_config_json)
     environment = read_environment()
     types = (
@@ -123,11 +120,29 @@ def export(
         carry=frozenset(carry),
         tiling=tiling,
     )
-    if remote is None:
+    return _write(job, export_dir, overwrite)
+
+
+def _check_place(export_dir: PathLike, overwrite: bool) -> None:
+    """Refuses a place in a store that holds something; of local folders that is found out as quickly later."""
+    from recinfer.data.storage.remote_path import is_remote, parse_remote
+    from recinfer.export.remote import check_target
+
+    if is_remote(export_dir):
+        check_target(parse_remote(str(export_dir)), overwrite)
+
+
+def _write(job: ExportJob, export_dir: PathLike, overwrite: bool) -> ExportReport:
+    from recinfer.data.storage.remote_path import is_remote, parse_remote
+    from recinfer.export.exporter import write_export
+    from recinfer.export.remote import put_export
+
+    if not is_remote(export_dir):
         return write_export(job, Path(export_dir), overwrite=overwrite)
+    place = parse_remote(str(export_dir))
     with TemporaryDirectory(prefix="recinfer-export-") as folder:
-        report = write_export(job, Path(folder) / remote.name)
-        put_export(Path(folder) / remote.name, remote)
+        report = write_export(job, Path(folder) / place.name)
+        put_export(Path(folder) / place.name, place)
     return report
 
 

@@ -20,7 +20,7 @@ from recinfer.data.storage.store_error import StoreError
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-# Waits of 0.2, 0.4, 0.8 ... seconds, each shortened at random: up to 51 s in all.
+# Waits of 0.2, 0.4, 0.8 ... seconds, each shortened at random by up to a half: 38 s in all.
 TRIES = 9
 FIRST_WAIT = 0.2
 # A store that has never answered is more likely misspelt than busy.

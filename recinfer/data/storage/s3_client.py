@@ -34,7 +34,7 @@ class S3Client(ObjectClient):
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
         except ImportError as error:
-            raise StoreError("the package boto3 is not installed", "pip install 'recinfer[s3]'") from error
+            raise StoreError("the package boto3 is not installed", "pip install boto3") from error
         config = Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=10,
