@@ -83,7 +83,8 @@ class AgreedSteps:
             if said.stop:
                 self._stop()
                 raise StopIteration
-            if said.rows or said.held:
+            # At the end the pipeline gives what it holds by itself.
+            if said.rows or (said.held and said.more):
                 return batch or self._empty
             if not said.more:
                 raise StopIteration

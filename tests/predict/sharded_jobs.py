@@ -21,7 +21,7 @@ from recinfer.errors import RecinferError
 from recinfer.main import sharded
 from recinfer.main.checkpoint_model import find_checkpoint_model
 from recinfer.main.sharded import predict_sharded
-from recinfer.predict import rank_cards
+from recinfer.predict import job, rank_cards
 from recinfer.predict.job import PredictOptions
 from recinfer.predict.sharded_batch import StepBatch
 from recinfer.predict.sharded_pipeline import StepModel
@@ -40,7 +40,7 @@ def sharded_job(asked: Mapping[str, Any]) -> None:
     Args:
         asked: ``config``, ``checkpoint``, ``source``, ``output``, ``ended``; ``options``; and faults, each at the n-th
             step that a rank takes: ``kill``, ``fail``, ``terminate``: ``[rank, n]``; ``torch``: versions by rank;
-            ``die_building``: a rank that dies when it is to build its part.
+            ``in_flight``: bytes of all batches; ``die_building``: a rank that dies when it is to build its part.
     """
     rank = int(os.environ["RANK"])
     torch.set_num_threads(1)
@@ -82,6 +82,8 @@ def _build_in(asked: Mapping[str, Any], rank: int) -> None:
     if str(rank) in asked.get("torch", {}):
         found = rank_cards._version
         rank_cards._version = lambda name: asked["torch"][str(rank)] if name == "torch" else found(name)
+    if "in_flight" in asked:
+        job.in_flight_bytes = lambda prepared: int(asked["in_flight"])
     if asked.get("die_building") == rank:
         sharded._build = lambda *given: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
 
