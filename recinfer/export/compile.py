@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch._inductor import config as inductor
-from torch.ao.nn.quantized import dynamic
 from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
@@ -35,7 +34,6 @@ def compile_ahead(
     Raises:
         ModelError: torch.export or the compiler does not take the model.
     """
-    _refuse_packed(module)
     free = tuple(
         {place: _free(interface, size) for place, size in enumerate(each.shape) if isinstance(size, str)}
         for each in interface.inputs
@@ -52,16 +50,6 @@ def compile_ahead(
             raise ModelError(
                 f"the model does not compile: {said[0] if said else repr(error)}", "export without --aot"
             ) from error
-
-
-def _refuse_packed(module: nn.Module) -> None:
-    """INT8 layers keep their weights packed for an operator that torch.export does not know."""
-    packed = [name for name, each in module.named_modules() if isinstance(each, dynamic.Linear)]
-    if packed:
-        raise ModelError(
-            f"layers in INT8 are not compiled ({len(packed)} of them, such as {packed[0]})",
-            "export with --quant-dense int8 or with --aot, not with both",
-        )
 
 
 def _free(interface: Interface, size: str) -> Any:

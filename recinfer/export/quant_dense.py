@@ -1,4 +1,4 @@
-"""Linear layers in INT8: weights per output channel, inputs per call.
+"""Linear layers in INT8: weights per output channel, inputs per row.
 
 Products of bytes are several times as fast as those of floats where the processor multiplies them by fours (VNNI), and
 half as many bytes are moved everywhere. Scores change, so the parity report decides whether an export stands.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import fx, nn
-from torch.ao.nn.quantized import dynamic
-from torch.ao.quantization import per_channel_dynamic_qconfig
 
 from recinfer.errors import UsageError
 from recinfer.nn.folded import FoldedLinear
+from recinfer.nn.int8_linear import Int8Linear
 
 # A layer of fewer products costs more to quantize its input for than it gains.
 LEAST_WEIGHTS = 4096
@@ -25,11 +24,12 @@ class QuantizedFoldedLinear(nn.Module):
         super().__init__()
         linear = nn.Linear(folded.weight.size(1), folded.weight.size(0), bias=False)
         linear.weight = folded.weight
-        self.linear = quantized(linear)
+        self.linear = Int8Linear(linear)
 
     def forward(self, kept: torch.Tensor, looked_up: torch.Tensor) -> torch.Tensor:
         """[B, kept] and the sums of products [B, out] to [B, out]."""
-        return looked_up.add_(self.linear(kept))
+        products: torch.Tensor = self.linear(kept)
+        return products.add_(looked_up)
 
 
 def dense_type_name(name: str) -> str:
@@ -59,14 +59,7 @@ def quantize_dense(graph: fx.GraphModule) -> list[str]:
         name = str(node.target)
         module = graph.get_submodule(name)
         if isinstance(module, nn.Linear | FoldedLinear) and module.weight.numel() >= LEAST_WEIGHTS:
-            made = QuantizedFoldedLinear(module) if isinstance(module, FoldedLinear) else quantized(module)
+            made = QuantizedFoldedLinear(module) if isinstance(module, FoldedLinear) else Int8Linear(module)
             graph.set_submodule(name, made)
             done.append(name)
     return done
-
-
-def quantized(linear: nn.Linear) -> nn.Module:
-    """A linear layer with INT8 weights, one scale per output, that quantizes its input at each call."""
-    linear.qconfig = per_channel_dynamic_qconfig  # type: ignore[assignment]
-    made: nn.Module = dynamic.Linear.from_float(linear)
-    return made

@@ -84,21 +84,18 @@ class ScriptedGraph:
         return ".".join(reversed(path)), held
 
     def numbers(self, without: Collection[str]) -> tuple[int, int]:
-        """How many numbers the layers of the model store, and their bytes: floats, and weights packed as INT8.
+        """How many numbers the layers of the model store, and their bytes: floats, and weights in INT8.
 
         Args:
-            without: names of tensors to leave out; batched tables, which are bytes, never count.
+            without: names of tensors to leave out; batched tables, which are unsigned bytes, never count.
         """
         held = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        counted = {name: each for name, each in held.items() if each.is_floating_point() and name not in without}
-        for node in (node for node in self.nodes if node.kind().startswith("quantized::linear")):
-            found = self.attribute(node.inputsAt(1))
-            if found is not None:
-                parts = torch.ops.quantized.linear_unpack(found[1])
-                counted.update({f"{found[0]}.{place}": part for place, part in enumerate(parts) if part is not None})
-        return sum(each.numel() for each in counted.values()), sum(
-            each.numel() * each.element_size() for each in counted.values()
-        )
+        counted = [
+            each
+            for name, each in held.items()
+            if (each.is_floating_point() or each.dtype == torch.int8) and name not in without
+        ]
+        return sum(each.numel() for each in counted), sum(each.nbytes for each in counted)
 
 
 def constant(value: Any) -> Any:

@@ -188,6 +188,40 @@ def hammer(scorer: CompiledScorer | UnifiedScorer, seconds: float, threads: int)
     return min(done)
 
 
+def test_a_run_lets_other_threads_go_on(compiled: Path, unified: Path) -> None:
+    # Torch's own loader keeps Python's lock: another thread then waits for as long as the model runs.
+    for folder in (compiled, unified):
+        scorer = opened(folder)
+        tensors = scorer.parser(make_table(20_000, 1))
+        shares = [longest_wait(lambda scorer=scorer, tensors=tensors: scorer.run(tensors)) for _ in range(5)]
+        assert min(shares) < 0.5, shares
+
+
+def longest_wait(run: Callable[[], object]) -> float:
+    """How long a thread that wakes up each millisecond had to wait at most, over the time that the run took."""
+    waits: list[float] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        last = time.perf_counter()
+        while not stop.wait(0.001):
+            now = time.perf_counter()
+            waits.append(now - last)
+            last = now
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    time.sleep(0.02)
+    waits.clear()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        run()
+    seconds = time.perf_counter() - start
+    stop.set()
+    watching.join()
+    return max(waits, default=seconds) / seconds
+
+
 def test_threads_score_side_by_side(compiled: Path, unified: Path) -> None:
     for folder in (compiled, unified):
         assert hammer(opened(folder), 2, 8) > 0

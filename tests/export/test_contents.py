@@ -135,10 +135,10 @@ def test_int8_layers_are_counted_too() -> None:
     graph = trace(with_inference_tables(built, torch.float, torch.float), features)
     assert len(quantize_dense(graph)) == 2
     contents = scripted_contents(script(graph), [])
-    # 3 + 8 columns; two layers of INT8 with float biases, then floats.
-    packed, floats = 11 * 512 + 512 * 64, 512 + 64 + (64 + 1) * 8 + (8 + 1)
+    # 3 + 8 columns; two layers of INT8 with float biases and scales, then floats.
+    packed, floats = 11 * 512 + 512 * 64, 2 * (512 + 64) + (64 + 1) * 8 + (8 + 1)
     assert (contents.parameters, contents.parameter_bytes) == (packed + floats, packed + 4 * floats)
-    assert "quantized::linear_dynamic" in contents.operators
+    assert contents.operators["aten::_int_mm"] == 2
 
 
 FOLDABLE = """
