@@ -73,7 +73,7 @@ class _Rewriter:
             jagged.weighted_sum: self.weighted_sum,
             jagged.pool_steps: self.pool_steps,
             jagged.to_padded: self.to_padded,
-            jagged.step_mask: self.step_mask,
+            jagged.padding_mask: self.padding_mask,
         }
 
     def repeat_rows(self, node: fx.Node, rows: fx.Node, lengths: fx.Node) -> fx.Node:
@@ -92,8 +92,8 @@ class _Rewriter:
         places = self._index(node, jagged.place_of_step, lengths)
         return self._call(node, to_padded, values, places, self._index(node, jagged.padding_mask, lengths))
 
-    def step_mask(self, node: fx.Node, lengths: fx.Node, longest: object) -> fx.Node:
-        # A padded tensor is as long as its longest row, so the width of the mask follows from the lengths alone.
+    def padding_mask(self, node: fx.Node, lengths: fx.Node) -> fx.Node:
+        # The one that padded tensors are made with.
         return self._index(node, jagged.padding_mask, lengths)
 
     def _call(self, before: fx.Node, function: Callable[..., torch.Tensor], *args: Any) -> fx.Node:

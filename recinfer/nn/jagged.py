@@ -88,12 +88,6 @@ def to_padded(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 @torch.fx.wrap
-def step_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
-    """Which places of a padded tensor hold a step: bool [B, longest]."""
-    return torch.arange(longest, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
-
-
-@torch.fx.wrap
 def row_of_step(lengths: torch.Tensor) -> torch.Tensor:
     """The row that each step belongs to: int64 [sum of lengths]."""
     rows = torch.arange(lengths.size(0), device=lengths.device)

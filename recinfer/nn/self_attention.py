@@ -60,7 +60,7 @@ class SelfAttention(nn.Module):
         queries = self._split_heads(functional.linear(self._query(steps), query_weight, query_bias), kept)
         keys = self._split_heads(functional.linear(self._key(steps), key_weight, key_bias), kept)
         values = self._split_heads(functional.linear(self._value(steps), value_weight, value_bias), kept)
-        mask = jagged.step_mask(kept, queries.size(2))
+        mask = jagged.padding_mask(kept)
         dropout = self.dropout if self.training else 0.0
         attended = functional.scaled_dot_product_attention(
             queries, keys, values, attn_mask=mask.unsqueeze(1).unsqueeze(2), dropout_p=dropout
