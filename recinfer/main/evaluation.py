@@ -45,6 +45,7 @@ class EvalJob:
         from recinfer.distributed.process_group import process_group
         from recinfer.distributed.sharding import shard
         from recinfer.distributed.team import Team
+        from recinfer.nn.settled_tables import finish_tables, settle_tables
         from recinfer.train.checkpoint import load
         from recinfer.train.evaluator import evaluate
         from recinfer.train.learner import ModelHolder
@@ -52,9 +53,11 @@ class EvalJob:
         settings = self.config.eval_config
         with process_group(self.environment, board, self.device) as group:
             general = self.config.train_config.global_embedding_constraints
+            settle_tables(self.model)
             # Nothing learns here, so tables carry no optimizer's state.
             module = shard(ModelHolder(self.model), {}, group, self.device, general=general)
             load(module, self.checkpoint, use_ema=settings.use_dense_ema)
+            finish_tables(module)
             return evaluate(
                 module, self.model.tasks, self.rows, eval_config=settings, device=self.device, team=Team(group)
             )

@@ -102,6 +102,8 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
         save_history(state.module, draft / "zch")
         if state.averages is not None:
             write_tensors(draft / "ema", state.averages.state_dict(), team)
+        if team is not None:
+            team.wait()
         if leads:
             _write(draft / "plan", state.plan)
             publish(draft, target, position)

@@ -179,7 +179,7 @@ def _content(model_dir: str | Path) -> str:
     if is_remote(model_dir):
         place = parse_remote(str(model_dir))
         held = sorted(each.name for each in folders(client_of(place), place))
-        return f"its folders are {', '.join(held[:10])}" if held else "it holds no folders"
+        return f"its folders are {', '.join(held[:10])}" if held else "there is nothing, or nothing but files"
     folder = Path(model_dir)
     if not folder.exists():
         return "the folder does not exist"

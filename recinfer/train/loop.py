@@ -101,14 +101,8 @@ class Loop:
         found = self.team.tell(newest(self.folder) if self.team.leads else None)
         if found is not None:
             old = load_training(self.learner.state, found)
-            if old.config_fingerprint not in ("", fingerprint):
-                logger.warning("going on from %s, which was trained with another config", found)
-            if old.seed != self.source.seed:
-                logger.warning("going on with seed %d, it was %d so far", self.source.seed, old.seed)
-            if old.batch and old.ranks != self.team.size:
-                logger.warning(
-                    "%d ranks go on in the middle of a pass of %d: %s", self.team.size, old.ranks, PASS_MIXED
-                )
+            if self.team.leads:
+                self._warn_of_changes(old, found)
             here = old.on(self.team.size)
             self.position = replace(here, config_fingerprint=fingerprint, seed=self.source.seed)
             if self.learner.scaler is not None and old.grad_scaler:
@@ -125,6 +119,15 @@ class Loop:
                 self.learner.averages.restart()
             logger.info("fine-tuning %s", used)
         return None
+
+    def _warn_of_changes(self, old: Position, found: Path) -> None:
+        here, ranks = self.position, self.team.size
+        if old.config_fingerprint not in ("", here.config_fingerprint):
+            logger.warning("going on from %s, which was trained with another config", found)
+        if old.seed != here.seed:
+            logger.warning("going on with seed %d, it was %d so far", here.seed, old.seed)
+        if old.batch and old.ranks != ranks:
+            logger.warning("%d ranks go on in the middle of a pass of %d: %s", ranks, old.ranks, PASS_MIXED)
 
     def _is_done(self, settings: TrainSettings) -> bool:
         steps, epochs = settings.num_steps, settings.num_epochs

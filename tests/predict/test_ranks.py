@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,9 @@ from recinfer.predict import job
 from recinfer.predict.chunk_choice import choose_chunking
 from recinfer.predict.scorer import Scorer
 from tests.predict.conftest import CHUNKING, part_hashes, read_parts
-from tests.predict.rank_jobs import OPTIONS, endings, free_port, start
+from tests.predict.rank_jobs import OPTIONS, endings, start
 from tests.synthetic import make_table
+from tests.torchrun import torchrun
 
 ROOT = Path(__file__).resolve().parents[2]
 Asked = dict[str, Any]
@@ -63,14 +62,6 @@ def run_ranks(asked: Asked, size: int) -> dict[int, Asked]:
         rank.join(90)
     assert all(rank.exitcode is not None for rank in ranks), "a rank hangs"
     return endings(asked)
-
-
-def torchrun(size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``torchrun --nproc-per-node SIZE ARGUMENTS``; it ends, or the test fails."""
-    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}"]
-    port = f"--master-port={free_port()}"
-    command = ["env", "OMP_NUM_THREADS=1", *launch, port, "-m", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
 
 
 def check_same(output: Path, whole: Path) -> None:

@@ -23,7 +23,6 @@ from recinfer.data.readers.parquet import ParquetReader
 from recinfer.distributed.plan_table import PlanRow
 from recinfer.distributed.store import Board
 from recinfer.env import Environment
-from recinfer.features import build_features
 from recinfer.main.config import load_config
 from recinfer.main.model_input import new_model
 from recinfer.nn.table_collections import tables_without_memory

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from recinfer.distributed.process_group import process_group
 from recinfer.env import Environment
 from recinfer.errors import ConfigError, InputError, ModelError, OutputError, StageError, UsageError
 from recinfer.train.batches import BatchSource, evaluation_options
@@ -298,7 +299,6 @@ def test_tensorboard_and_trace(edit: Callable[[str], Any], data: Path, tmp_path:
         ("dense_optimizer { ema { decay: 2 } }", r"ema\.decay is 2"),
         ("save_checkpoints_timestamps: 4", "save_checkpoints_timestamps counts the time of a stream's"),
         ('tensorboard_summaries: "gradients"', "'gradients' is unknown"),
-        ('global_embedding_constraints { compute_kernels: "dense" }', "compute_kernels"),
         ("sparse_optimizer { adam_optimizer { lr: 0.1 } }", "on CPU"),
     ],
 )
@@ -326,7 +326,7 @@ def test_model_folder_that_cannot_be_written(config: Any, data: Path, tmp_path: 
         train(config, new_model(config), source(config, data / "train.parquet"))
 
 
-def test_several_processes_are_refused(config: Any, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="WORLD_SIZE is 2"):
+def test_a_process_group_of_another_size_is_refused(config: Any, data: Path, tmp_path: Path) -> None:
+    with process_group(Environment()), pytest.raises(UsageError, match="has 1 ranks, but WORLD_SIZE is 2"):
         run(config, data, tmp_path, environment=Environment(world_size=2))
     assert not torch.distributed.is_initialized()
