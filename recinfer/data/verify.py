@@ -53,12 +53,18 @@ class VerifyReport:
 
 
 def verify_output(path: str | os.PathLike[str]) -> VerifyReport:
-    """Checks plan, records, sizes, SHA-256, rows, schemas, stray files and ``_SUCCESS``; changes nothing."""
+    """Checks plan, records, sizes, SHA-256, rows, schemas, stray files and ``_SUCCESS``; changes nothing.
+
+    Raises:
+        InputError: the folder cannot be read, so that nothing can be said.
+    """
     place = place_of(path) if is_remote(path) else Path(path)
     report = VerifyReport(place)
     try:
         plan = load_plan(Layout(report.path).plan)
     except RecinferError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         report.problems.append(error.message)
         return report
     if plan is None:

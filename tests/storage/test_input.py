@@ -152,9 +152,8 @@ def test_what_is_not_there_is_said_at_once(bucket: Bucket, variables: None, monk
         list_inputs("gs://bucket/in")
     assert "pip install gcsfs" in str(error.value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(input_filesystem, "TRIES", 2)
     input_filesystem.s3_filesystem.cache_clear()
-    with pytest.raises(InputError, match="cannot look at s3://") as error:
+    with pytest.raises(InputError, match=r"cannot open s3://.*no store answers at http://127\.0\.0\.1:9") as error:
         list_inputs(bucket.uri("in"))
     assert "AWS_ENDPOINT_URL" in str(error.value)
 

@@ -19,7 +19,7 @@ from recinfer.data.storage import client as client_module
 from recinfer.data.storage import lease
 from recinfer.data.table_copy import copy_table
 from recinfer.data.verify import verify_output
-from recinfer.errors import OutputError, PlanMismatchError
+from recinfer.errors import InputError, OutputError, PlanMismatchError
 from tests.data_room.tables import mixed_table, write_parquet
 from tests.storage.buckets import Bucket
 from tests.storage.faulty_proxy import FaultyProxy, Request
@@ -307,6 +307,19 @@ def test_verify_sees_damage(source: Path, bucket: Bucket) -> None:
     assert verify_output(bucket.uri("nothing")).problems == [
         f"{bucket.uri('nothing')} is no output of recinfer: it has no _recinfer/plan.json"
     ]
+
+
+def test_a_server_that_is_not_there_is_given_up_soon(
+    source: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    tries: list[float] = []
+    monkeypatch.setattr(client_module.time, "sleep", tries.append)
+    with pytest.raises(OutputError, match="the store did not answer") as error:
+        copied(source, bucket.uri("out"))
+    assert len(tries) == client_module.TRIES_TO_REACH - 1 and "AWS_ENDPOINT_URL" in str(error.value)
+    with pytest.raises(InputError, match=r"cannot read s3://.*the store did not answer"):
+        verify_output(bucket.uri("out"))
 
 
 def test_what_cannot_be_written_is_said_at_once(source: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

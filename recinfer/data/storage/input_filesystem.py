@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -11,6 +14,7 @@ import pyarrow.fs as pafs
 from recinfer.data.storage.fsspec_client import open_filesystem
 from recinfer.data.storage.remote_path import RemotePath, is_remote, parse_remote
 from recinfer.data.storage.s3_errors import BUSY, CREDENTIALS, UNREACHED
+from recinfer.data.storage.store_error import StoreError
 from recinfer.env import read_environment
 from recinfer.errors import InputError
 
@@ -56,6 +60,8 @@ def s3_filesystem(bucket: str, query: str) -> pafs.S3FileSystem:
     region = options.get("region")
     if region is None and endpoint is None:
         region = pafs.resolve_s3_region(bucket)
+    if endpoint is not None:
+        _reach(endpoint, options.get("scheme", "https"))
     return pafs.S3FileSystem(
         region=region,
         endpoint_override=endpoint,
@@ -64,6 +70,24 @@ def s3_filesystem(bucket: str, query: str) -> pafs.S3FileSystem:
         connect_timeout=10,
         request_timeout=60,
     )
+
+
+def _reach(endpoint: str, scheme: str) -> None:
+    """Connects to a server once: pyarrow would try for half a minute where a name or a port is misspelt.
+
+    Raises:
+        StoreError: there is no such server.
+    """
+    address = urlsplit(endpoint if "://" in endpoint else f"{scheme}://{endpoint}")
+    port = address.port or (443 if address.scheme == "https" else 80)
+    for wait in (0.2, 0.4, 0.8, None):
+        try:
+            socket.create_connection((address.hostname or "", port), timeout=10).close()
+            return
+        except OSError as error:
+            if wait is None:
+                raise StoreError(f"no store answers at {endpoint} ({error.strerror or error})", UNREACHED) from error
+            time.sleep(wait)
 
 
 def to_uri(named: RemotePath, inner: str) -> str:

@@ -32,6 +32,7 @@ def explain(error: Exception, key: str) -> OSError | None:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        ConnectionError,
         HTTPClientError,
         NoCredentialsError,
         PartialCredentialsError,
@@ -44,7 +45,7 @@ def explain(error: Exception, key: str) -> OSError | None:
         return _of_answer(error.response, key)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return StoreError("there are no credentials for this store", CREDENTIALS)
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | ConnectionError):
         return StoreError(f"the store did not answer ({_short(error)})", UNREACHED, transient=True, answered=False)
     if isinstance(error, ResponseParserError):
         return StoreError("the store's answer broke off", UNREACHED, transient=True, answered=False)
