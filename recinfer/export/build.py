@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from recinfer.errors import UsageError
 from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
 from recinfer.export.auto import Choice, write_fastest
+from recinfer.export.batched import tables_of
 from recinfer.export.comparison import speeds
 from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
 from recinfer.export.feature_file import feature_file
@@ -145,7 +146,11 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
         inputs=exported.inputs,
         outputs=exported.outputs,
         model=job.fingerprint,
-        report={**report.to_json(), "input_tile": job.tiling.to_json() if job.tiling else None},
+        report={
+            **report.to_json(),
+            "input_tile": job.tiling.to_json() if job.tiling else None,
+            **({"tables": [asdict(each) for each in tables_of(tables)]} if whole else {}),
+        },
         compiled=KINDS[kind].compiled,
         device=job.device,
     )

@@ -34,6 +34,7 @@ def inspect(export_dir: PathLike) -> Contents:
         ModelError: the folder is no export, or is damaged.
     """
     from recinfer.export.contents import Contents, input_tensors
+    from recinfer.export.scripted_tables import HeldTable
     from recinfer.predict import signature
     from recinfer.predict.compatibility import check, for_gpu
     from recinfer.predict.machine import this_machine
@@ -63,7 +64,7 @@ def inspect(export_dir: PathLike) -> Contents:
         columns=manifest.get("inputs") or {feature.name: str(feature.arrow_type) for feature in features},
         inputs=input_tensors(found.input_keys, features),
         outputs=manifest.get("outputs") or dict.fromkeys(found.output_keys, ""),
-        tables=found.tables,
+        tables=found.tables or [HeldTable(**each) for each in manifest.get("tables", [])],
         operators=found.operators,
         parameters=found.parameters,
         parameter_bytes=found.parameter_bytes,
@@ -119,7 +120,7 @@ def _scripted(
             if name == SPARSE:
                 notes.append(f"tables, operators and layers are those of {name}; the dense part is machine code")
             return scripted_contents(load_scripted(folder / name), declared)
-    notes.append("there is no scripted file: tables and operators of machine code cannot be listed")
+    notes.append("there is no scripted file: operators and layers of machine code cannot be listed")
     return ScriptedContents([], {}, 0, 0, [], [])
 
 

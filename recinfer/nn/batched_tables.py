@@ -28,14 +28,22 @@ class BatchedTables(nn.Module):
     Args:
         tables: fbgemm's module that holds them.
         features: of the lookups, in its order.
+
+    Attributes:
+        names, shapes: of the tables; a shape is rows and dim.
+        table_of: the place of each lookup's table among them.
     """
 
     dev_weights: torch.Tensor
+    weights_tys: torch.Tensor
 
     def __init__(self, tables: IntNBitTableBatchedEmbeddingBagsCodegen, features: Sequence[str]) -> None:
         super().__init__()
         self.features = list(features)
-        self.rows = [tables.embedding_specs[place][1] for place in tables.feature_table_map]
+        self.table_of = list(tables.feature_table_map)
+        self.names = [str(spec[0]) for spec in tables.embedding_specs]
+        self.shapes = [(int(spec[1]), int(spec[2])) for spec in tables.embedding_specs]
+        self.rows = [self.shapes[place][0] for place in self.table_of]
         self.register_buffer("dev_weights", tables.weights_host if tables.host_size > 0 else tables.weights_dev)
         for name in TENSORS:
             held = tables.weights_uvm if name == "uvm_weights" else getattr(tables, name)

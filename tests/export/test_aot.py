@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch._inductor import config as inductor
 
-from recinfer import load_scorer
+from recinfer import inspect, load_scorer
 from recinfer.errors import ModelError
 from recinfer.export.compile_options import CompileOptions
 from recinfer.predict.compiled import CompiledPackage
@@ -24,7 +24,7 @@ from recinfer.predict.compiled_inputs import CompiledInput, Interface, interface
 from recinfer.predict.compiled_scorer import CompiledScorer, UnifiedScorer
 from recinfer.predict.device import device_of
 from recinfer.predict.model_scorer import ModelScorer
-from tests.synthetic import MODELS, STEPS, config_of, make_table, model_of, write_export_of
+from tests.synthetic import GENRES, MODELS, STEPS, USERS, config_of, make_table, model_of, write_export_of
 
 TABLES = {
     "random": make_table(400, 1),
@@ -109,6 +109,19 @@ def test_every_model_compiles(tmp_path: Path, model: str, table_type: str, kind:
     folder = write_export_of(model, tmp_path / "export", kind=kind, compile_options=options, **types)
     if table_type == "FP32":
         check_equal(folder, model)
+
+
+def test_one_compiled_file_has_its_tables_told(unified: Path) -> None:
+    contents = inspect(unified)
+    assert contents.kind == "aot-unified" and contents.inputs and contents.outputs
+    held = {each.name: (each.rows, each.dim, each.dtype, each.pooling) for each in contents.tables}
+    assert held["user_id_emb"] == (USERS, 8, "FP32", "sum") and held["history__genres_emb"] == (
+        GENRES,
+        4,
+        "FP32",
+        "none",
+    )
+    assert any("operators and layers of machine code" in note for note in contents.notes)
 
 
 def test_the_folder_says_what_it_is(compiled: Path, options: CompileOptions) -> None:

@@ -10,9 +10,11 @@ import torch
 
 from recinfer.config.load import load_pipeline_config
 from recinfer.errors import ModelError, UsageError
-from recinfer.export.batched import with_batched_tables
+from recinfer.export.batched import tables_of, with_batched_tables
+from recinfer.export.contents import scripted_contents
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
-from recinfer.export.script import trace
+from recinfer.export.script import script, trace
+from recinfer.export.scripted_tables import HeldTable
 from recinfer.export.split import with_arguments
 from recinfer.export.unified import write_unified
 from recinfer.export.whole_steps import with_plain_steps
@@ -76,6 +78,20 @@ def test_tables_are_those_of_the_scripted_kinds(table_type: str) -> None:
         )
         exact = model(batch)["logits"]
     assert torch.equal(batched, keyed) and not torch.equal(batched, exact)
+
+
+@pytest.mark.parametrize("table_type", ["FP32", "FP16", "INT8", "INT4"])
+def test_tables_are_told_as_a_scripted_file_tells_them(table_type: str) -> None:
+    model, features = model_of(config_of("multi_tower_din"))
+    kind = TABLE_TYPES[table_type]
+    read = scripted_contents(script(trace(with_inference_tables(model, kind, kind), features)), []).tables
+    told = tables_of(with_batched_tables(model, kind, kind))
+    assert {each.name for each in told} >= {"movie", "user_id_emb", "history__genres_emb"}
+
+    def facts(tables: list[HeldTable]) -> list[Any]:
+        return sorted((each.rows, each.dim, each.dtype, each.bytes, each.pooling, each.features) for each in tables)
+
+    assert facts(told) == facts(read)
 
 
 @pytest.mark.parametrize("outside", [-1, 10**6])
