@@ -29,7 +29,6 @@ from recinfer.predict.model_scorer import ModelScorer
 from recinfer.predict.scorer import Scorer
 
 EAGER = "eager"
-PORTABLE = "torchscript"
 BATCHES = (256, 1024, 4096, 16384)
 # Batches are cut from so many rows, so that the same ids do not come back while they are still in the cache.
 POOL_ROWS = 65_536
@@ -65,20 +64,22 @@ class Variant:
 
 
 def variants() -> list[Variant]:
-    """Every kind for the CPU as the model is written and with folded tables; INT8 where the interpreter runs it."""
+    """Every kind for the CPU: as the model is written, with INT8 tables, with INT8 layers, and where it can with folded
+    tables."""
     folded: dict[str, Any] = {"fold_bytes": None}
+    tables, layers = {"quant_emb": "INT8", "quant_ec_emb": "INT8"}, {"quant_dense": "int8"}
     found = []
     for kind, about in KINDS.items():
-        if about.device != "cpu":
+        if "cpu" not in about.devices:
             continue
-        found.append(Variant(kind, kind))
+        found += [
+            Variant(kind, kind),
+            Variant(f"{kind}, INT8 tables", kind, tables),
+            Variant(f"{kind}, INT8 layers", kind, layers),
+        ]
         if not about.whole:
-            found.append(Variant(f"{kind}, folded", kind, folded))
-        if kind == PORTABLE:
-            tables, layers = {"quant_emb": "INT8", "quant_ec_emb": "INT8"}, {"quant_dense": "int8"}
             found += [
-                Variant(f"{kind}, INT8 tables", kind, tables),
-                Variant(f"{kind}, INT8 layers", kind, layers),
+                Variant(f"{kind}, folded", kind, folded),
                 Variant(f"{kind}, folded, INT8 layers", kind, {**folded, **layers}),
             ]
     return found

@@ -156,6 +156,20 @@ def export(name: str, folder: Path, scale: int = 1, seed: int = 0, **changes: An
     return folder
 
 
+def checkpoint(name: str, folder: Path, scale: int = 1, seed: int = 0) -> Path:
+    """A model folder with the config and one checkpoint of the model; nothing is done where it is already there."""
+    from recinfer.config.save import save_pipeline_config
+    from recinfer.train.checkpoint import Position, TrainState, save
+    from recinfer.train.learner import ModelHolder
+
+    if not (folder / "model.ckpt-0").exists():
+        config, _, model = build(name, scale, seed)
+        config.model_dir = str(folder)
+        save(TrainState(ModelHolder(model)), Position(), folder)
+        save_pipeline_config(config, folder / "pipeline.config")
+    return folder
+
+
 def _head(*labels: str) -> str:
     fields = " ".join(f'label_fields: "{label}"' for label in labels)
     return f"data_config {{ dataset_type: ParquetDataset fg_mode: FG_NONE {fields} }}\n"

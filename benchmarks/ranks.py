@@ -2,8 +2,9 @@
 
 Usage: python -m benchmarks.ranks [--rows 2000000] [--rounds 3] [--simulate-ranks 1000] [--simulate-units 1000000]
 
-One process has all cores; two ranks, started by torchrun, share them. Rounds are interleaved, ratios are taken inside a
-round. The rate is that of scoring; the waiting time, that of the whole command, shows what starting costs.
+One process has all cores; two ranks, started by torchrun, share them. An export is scored without collectives, a
+checkpoint with its tables sharded over the ranks. Rounds are interleaved, ratios are taken inside a round. The rate is
+that of scoring; the waiting time, that of the whole command, shows what starting costs.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ from benchmarks.measure import ROOT, machine, markdown, median
 Result = dict[str, Any]
 
 
-def score(export: Path, table: Path, ranks: int) -> Result:
-    """One run of the command: by one process for ``ranks`` 0, else by so many under torchrun."""
+def score(model: list[str], table: Path, ranks: int) -> Result:
+    """One run of the command: by one process for ``ranks`` 0, else by so many under torchrun.
+
+    Args:
+        model: the command's arguments that name it.
+    """
     launch = ["torch.distributed.run", f"--nproc-per-node={ranks}", "-m"] if ranks else []
     with tempfile.TemporaryDirectory(prefix="output-", dir=table.parent) as output:
-        paths = ["--scripted_model_path", export, "--predict_input_path", table, "--predict_output_path", output]
-        command = [sys.executable, "-W", "ignore", "-m", *launch, "recinfer.predict", *map(str, paths)]
+        paths = ["--predict_input_path", str(table), "--predict_output_path", output]
+        command = [sys.executable, "-W", "ignore", "-m", *launch, "recinfer.predict", *model, *paths]
         start = time.perf_counter()
         done = subprocess.run([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         waited = time.perf_counter() - start
@@ -39,12 +44,12 @@ def score(export: Path, table: Path, ranks: int) -> Result:
     return {**json.loads(lines[-1]), "waited_seconds": waited}
 
 
-def compete(export: Path, table: Path, rounds: int) -> dict[int, list[Result]]:
+def compete(model: list[str], table: Path, rounds: int) -> dict[int, list[Result]]:
     """One process (0), one rank and two ranks, round by round."""
     results: dict[int, list[Result]] = {0: [], 1: [], 2: []}
     for _ in range(rounds):
         for ranks, runs in results.items():
-            runs.append(score(export, table, ranks))
+            runs.append(score(model, table, ranks))
     return results
 
 
@@ -118,10 +123,17 @@ def main() -> None:
     report: Result = {"machine": machine(), "operation_seconds": operation, "simulation": simulated}
     if given.rounds:
         export = models.export(given.model, folder / f"export-{given.model}-{given.scale}", given.scale)
+        trained = models.checkpoint(given.model, folder / f"checkpoint-{given.model}-{given.scale}", given.scale)
         table = models.BENCHMARKS[given.model].write(folder / f"{given.model}-{given.rows}", given.rows, 0, given.scale)
-        results = compete(export, table, given.rounds)
-        print(f"\n{given.model}, {given.rows:,} rows, {given.rounds} rounds\n\n{comparison_table(results)}")
-        report["runs"] = {str(ranks): runs for ranks, runs in results.items()}
+        kinds = {
+            "scripted": ["--scripted_model_path", str(export)],
+            "sharded": ["--pipeline_config_path", str(trained / "pipeline.config")],
+        }
+        for kind, model in kinds.items():
+            results = compete(model, table, given.rounds)
+            title = f"{given.model}, {kind}, {given.rows:,} rows, {given.rounds} rounds"
+            print(f"\n{title}\n\n{comparison_table(results)}", flush=True)
+            report[kind] = {str(ranks): runs for ranks, runs in results.items()}
     if given.json is not None:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

@@ -25,7 +25,8 @@ class Environment:
         quant_emb: dtype of pooled tables in an export (``QUANT_EMB``), None where unset.
         quant_ec_emb: dtype of sequence tables in an export (``QUANT_EC_EMB``), None where unset.
         quant_dense: type of linear layers in an export (``QUANT_DENSE``), None where unset.
-        enable_aot: how the model is compiled in an export (``ENABLE_AOT``): 1 for its dense part, None where unset.
+        enable_aot: how the model is compiled in an export (``ENABLE_AOT``): 1 for its dense part, 2 (also
+            ``UNIFIED_AOT=1``) for all of it, None where unset.
         input_tile: how an export repeats user-side features (``INPUT_TILE``): 2 at the ids, 3 at the embeddings, None
             where unset.
         input_tile_3_online: whether they come for online scoring (``INPUT_TILE_3_ONLINE``).
@@ -93,7 +94,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         quant_emb=source.get("QUANT_EMB") or None,
         quant_ec_emb=source.get("QUANT_EC_EMB") or None,
         quant_dense=source.get("QUANT_DENSE") or None,
-        enable_aot=_integer(source, "ENABLE_AOT"),
+        enable_aot=_enable_aot(source),
         input_tile=_integer(source, "INPUT_TILE"),
         input_tile_3_online=_boolean(source, "INPUT_TILE_3_ONLINE"),
         enable_trt=_boolean(source, "ENABLE_TRT"),
@@ -118,6 +119,12 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         cache_home=Path(source.get("XDG_CACHE_HOME") or "~/.cache").expanduser(),
         omp_num_threads=_integer(source, "OMP_NUM_THREADS"),
     )
+
+
+def _enable_aot(source: Mapping[str, str]) -> int | None:
+    """``UNIFIED_AOT`` is an older name for 2."""
+    number = _integer(source, "ENABLE_AOT")
+    return 2 if number is None and _boolean(source, "UNIFIED_AOT") else number
 
 
 def _integer(source: Mapping[str, str], name: str) -> int | None:

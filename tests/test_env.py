@@ -22,6 +22,19 @@ def test_reads_what_exports_are_compiled_for() -> None:
     assert read_environment({**variables, "MAX_EXPORT_BATCH_SIZE": "64"}).max_export_batch_size == 64
 
 
+@pytest.mark.parametrize(
+    ("variables", "number"),
+    [
+        ({"UNIFIED_AOT": "1"}, 2),
+        ({"UNIFIED_AOT": "0"}, None),
+        ({"ENABLE_AOT": "1", "UNIFIED_AOT": "1"}, 1),
+        ({"ENABLE_AOT": "2"}, 2),
+    ],
+)
+def test_the_older_name_of_one_compiled_file(variables: dict[str, str], number: int | None) -> None:
+    assert read_environment(variables).enable_aot == number
+
+
 def test_empty_is_unset() -> None:
     assert read_environment({"QUANT_EMB": "", "RECINFER_PREDICT_THREADS": ""}) == Environment()
 
