@@ -72,15 +72,28 @@ def source(
     )
 
 
+def need_model_dir(config: Any) -> None:
+    """Refuses a config without ``model_dir``; an empty path would mean the current folder.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not config.model_dir:
+        raise ConfigError("the config has no model_dir", "set model_dir, or give it on the command line")
+
+
 def choose_checkpoint(config: Any, wanted: PathLike | None, default: str = "latest") -> Path:
     """A checkpoint from what a user says: ``latest``, ``best``, or a path.
 
     Raises:
+        ConfigError: it would lie in the model folder, and the config names none.
         ModelError: there is none such.
     """
     from recinfer.train.checkpoint_folders import best, find_checkpoint, latest
 
     chosen = str(wanted or default or "latest")
+    if chosen in ("latest", "best"):
+        need_model_dir(config)
     if chosen == "latest":
         return latest(config.model_dir)
     if chosen == "best":

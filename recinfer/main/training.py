@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recinfer.env import Environment, read_environment
 from recinfer.main.config import PathLike, load_config, set_paths
-from recinfer.main.model_input import new_model, source
+from recinfer.main.model_input import need_model_dir, new_model, source
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +136,7 @@ def _job(config: Any, environment: Environment, seed: int, device: str | None) -
 
     chosen = own_device(environment, device)
     # Before the model is built, whose tables may take minutes.
+    need_model_dir(config)
     raise_problems(training_problems(config, chosen.type))
     with tables_without_memory():
         features, model = new_model(config, seed)

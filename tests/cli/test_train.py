@@ -100,6 +100,17 @@ def test_metrics_that_find_no_room(run: Run, trained: tuple[Path, Result]) -> No
     )
 
 
+@pytest.mark.parametrize("command", [["train"], ["eval"], ["export", "--export_dir", "made"]])
+def test_an_empty_model_dir_is_not_the_current_folder(
+    command: list[str], run: Run, trained: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained
+    monkeypatch.chdir(tmp_path)
+    result = run(*command, "--pipeline_config_path", folder / "pipeline.config", "-o", 'model_dir=""')
+    assert (result.exit_code, list(tmp_path.iterdir())) == (3, [])
+    assert "the config has no model_dir" in result.stderr
+
+
 def test_export_reports_parity_and_files(run: Run, trained: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = trained
     given = ("export", "--pipeline_config_path", folder / "pipeline.config", "--export_dir", tmp_path / "export")
