@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import click
-
 from recinfer.cli.logs import be_quiet
 from recinfer.cli.output import print_json
 from recinfer.cli.predict_model import ChosenModel
@@ -44,11 +42,17 @@ def run_on_ranks(
 
     summary: PredictSummary | None
     if model.is_sharded:
-        if model.settings["device"] is not None:
-            raise click.UsageError("--device is for one process: each of torchrun's takes the GPU of its rank.")
         show = (lambda rows: None) if quiet else print_plan
         summary = predict_sharded(
-            model.find, input_path, output, options, dataset_type=dataset_type, on_plan=show, watch=watch, began=began
+            model.find,
+            input_path,
+            output,
+            options,
+            device=model.settings["device"],
+            dataset_type=dataset_type,
+            on_plan=show,
+            watch=watch,
+            began=began,
         )
     else:
         summary = predict_on_ranks(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from recinfer.env import Environment, outlive_collectives, read_environment
-from recinfer.errors import RankError
+from recinfer.env import Environment, hush_native_warnings, read_environment
 from recinfer.main.checkpoint_model import CheckpointModel
 from recinfer.main.config import PathLike
 from recinfer.main.prediction import prepare_prediction
 from recinfer.main.ranks import warn_of_idle
+from recinfer.main.together import config_hash, in_step, own_device
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from recinfer.distributed.store import Board
     from recinfer.predict.job import PredictOptions, PredictSummary, Prepared
     from recinfer.predict.pipeline import OnProgress
-    from recinfer.predict.rank_session import Session
     from recinfer.predict.sharded_scorer import ShardedScorer
 
 
@@ -48,6 +46,7 @@ def predict_sharded(
     predict_output_path: PathLike,
     options: PredictOptions,
     *,
+    device: str | None = None,
     dataset_type: str | None = None,
     on_plan: Callable[[list[PlanRow]], None] = lambda rows: None,
     watch: Callable[[Prepared], AbstractContextManager[OnProgress | None]] = lambda prepared: nullcontext(),
@@ -59,6 +58,7 @@ def predict_sharded(
 
     Args:
         find: finds config and checkpoint; called once the processes have met.
+        device: ``cpu`` or ``cuda``; None for a GPU of its own where the machine has any.
         on_plan: on rank 0, told where the tables lie.
         watch: on rank 0, what shows progress.
         began: ``time.perf_counter()`` at the user's call.
@@ -70,13 +70,14 @@ def predict_sharded(
         RecinferError: on rank 0, what went wrong on any rank; the folder can be resumed.
         ToldByOtherRankError: elsewhere.
     """
+    hush_native_warnings()
     from recinfer.distributed.leaving import leaving_at_once
     from recinfer.distributed.store import open_board
-    from recinfer.main.fingerprint import fingerprint
+    from recinfer.main.fingerprint import fingerprint, quick_fingerprint
+    from recinfer.predict.rank_cards import make_card
     from recinfer.predict.rank_session import open_session
     from recinfer.predict.ranks import follow, lead
-    from recinfer.predict.sharded_lookout import attend
-    from recinfer.predict.sharded_scoring import in_step
+    from recinfer.predict.sharded_scoring import scoring_in_step
 
     environment = read_environment()
     board = open_board(environment)
@@ -85,16 +86,22 @@ def predict_sharded(
     summary = None
     with leaving_at_once(), open_session(board, environment.rank, environment.world_size) as session:
         with session.ending.interrupts():
-            device, model = rank_device(environment), find()
-            _compare(session, model, options, device)
-            built = attend(session, lambda: _build(model, board, environment, device, threads, options.batch_size))
+            place, model = own_device(environment, device), find()
+            alike = make_card(
+                quick_fingerprint(model.checkpoint), options, the_config=config_hash(model.config), devices=place.type
+            )
+            built = in_step(
+                session,
+                alike["must"],
+                lambda: _build(model, board, environment, place, threads, options.batch_size),
+            )
             if session.leads:
                 built.scorer.fingerprint = fingerprint(model.checkpoint)
                 on_plan(built.scorer.plan_rows())
                 prepared = prepare_prediction(
                     built.scorer, predict_input_path, predict_output_path, options, dataset_type=dataset_type
                 )
-        scoring = in_step(built.scorer, built.steps)
+        scoring = scoring_in_step(built.scorer, built.steps)
         if session.leads:
             warn_of_idle(prepared, environment.world_size)
             with watch(prepared) as on_progress:
@@ -106,40 +113,6 @@ def predict_sharded(
         # After a failure they are left as they are: one that is in use cannot be closed.
         built.close()
     return summary
-
-
-def rank_device(environment: Environment) -> torch.device:
-    """Where this process keeps its part of the model: a GPU of its own where the machine has any.
-
-    Raises:
-        RankError: there are fewer GPUs than processes.
-    """
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    count = torch.cuda.device_count()
-    if environment.local_rank >= count:
-        raise RankError(
-            f"rank {environment.rank} has no GPU of its own: this machine has {count}, "
-            f"and {environment.local_world_size} processes were started on it",
-            f"use --nproc-per-node={count}, or set CUDA_VISIBLE_DEVICES= to score on CPUs",
-        )
-    return torch.device("cuda", environment.local_rank)
-
-
-def _compare(session: Session, model: CheckpointModel, options: PredictOptions, device: torch.device) -> None:
-    """Makes sure that all processes are about to build the same model, since they build it together."""
-    from recinfer.main.fingerprint import quick_fingerprint
-    from recinfer.predict.rank_cards import make_card
-    from recinfer.predict.rank_gathering import gather, wait_for_word
-
-    config = hashlib.sha256(str(model.config).encode()).hexdigest()
-    gather(session, make_card(quick_fingerprint(model.checkpoint), options, the_config=config, devices=device.type))
-    if session.leads:
-        session.board.put("alike", "yes")
-    else:
-        wait_for_word(session, "alike")
 
 
 def _build(
@@ -162,7 +135,6 @@ def _build(
     from recinfer.predict.threads import rank_threads
     from recinfer.train.checkpoint import load
 
-    outlive_collectives()
     stack = ExitStack()
     group = stack.enter_context(process_group(environment, board, device))
     steps = dist.new_group(backend="gloo")

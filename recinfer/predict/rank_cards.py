@@ -68,7 +68,7 @@ def check_cards(cards: Mapping[int, Card]) -> None:
     if lines:
         raise RankError(
             "the processes do not fit each other:\n  " + "\n  ".join(lines),
-            "install the same packages on all machines, and give all the same export and options",
+            "install the same packages on all machines, and give all the same model and options",
         )
     kinds = _by_value({rank: card["instructions"] for rank, card in cards.items()})
     if len(kinds) > 1:

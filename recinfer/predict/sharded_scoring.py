@@ -26,7 +26,7 @@ BATCHES_AHEAD = 4
 PAUSE_SECONDS = 0.02
 
 
-def in_step(scorer: ShardedScorer, group: dist.ProcessGroup) -> Scoring:
+def scoring_in_step(scorer: ShardedScorer, group: dist.ProcessGroup) -> Scoring:
     """What :func:`recinfer.predict.ranks.lead` and ``follow`` enter while they score.
 
     Args:

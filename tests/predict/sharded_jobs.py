@@ -25,7 +25,8 @@ from recinfer.predict import job, rank_cards
 from recinfer.predict.job import PredictOptions
 from recinfer.predict.sharded_batch import StepBatch
 from recinfer.predict.sharded_pipeline import StepModel
-from tests.predict.rank_jobs import CONTEXT, free_port
+from tests.predict.rank_jobs import CONTEXT
+from tests.torchrun import free_port
 
 OPTIONS = {"unit_rows": 100, "batch_size": 64, "reserved_columns": ["row_id", "code"]}
 # All that a job imports, before it is forked.

@@ -24,8 +24,8 @@ from recinfer.train.learner import ModelHolder
 from tests.predict.rank_jobs import endings
 from tests.predict.sharded_jobs import OPTIONS, start
 from tests.predict.sharded_models import cases
-from tests.predict.test_ranks import torchrun
 from tests.synthetic import config_of, make_table, model_of
+from tests.torchrun import torchrun
 
 ROOT = Path(__file__).resolve().parents[2]
 Asked = dict[str, Any]
