@@ -38,8 +38,10 @@ def score(model: list[str], table: Path, ranks: int) -> Result:
         paths = ["--predict_input_path", str(table), "--predict_output_path", output]
         command = [sys.executable, "-W", "ignore", "-m", *launch, "recinfer.predict", *model, *paths]
         start = time.perf_counter()
-        done = subprocess.run([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True)
         waited = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return {**json.loads(lines[-1]), "waited_seconds": waited}
 
