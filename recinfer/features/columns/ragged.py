@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from recinfer.errors import BadRowError, ConfigError, InputError
 
 Lengths = npt.NDArray[np.int64]
-SEPARATED = "several in one text stand apart by the feature's `separator`"
+SEPARATED = "several in one text stand apart by data_config.fg_encoded_multival_sep"
 
 
 @dataclass
