@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from recinfer.data.parser import Parser
 from recinfer.errors import BadRowError, ConfigError, InputError
 from recinfer.features import build_features
 from recinfer.features.used import used_features
+from recinfer.main.data_check import data_problems
 from recinfer.models import MODELS, build_model
 from recinfer.nn.activation import build_activation
 from recinfer.nn.init_fn import build_init_fn
@@ -32,10 +34,17 @@ THE_TABLES = (InputError, BadRowError)
 TABLE = make_table(12, 3)
 
 
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    pq.write_table(TABLE, path)
+    return str(path)
+
+
 @pytest.mark.parametrize("kind", sorted(MODELS))
 @settings(max_examples=4)
 @given(data=st.data())
-def test_what_passes_runs(kind: str, data: st.DataObject) -> None:
+def test_what_passes_runs(kind: str, rows: str, data: st.DataObject) -> None:
     text, of = data.draw(model_text(kind)), data.draw(feature_text())
     assert check_config(config_of(text, features=of), SUPPORTED_MODELS) == []
     random = Random(data.draw(st.integers(0, 2**32)))
@@ -43,6 +52,8 @@ def test_what_passes_runs(kind: str, data: st.DataObject) -> None:
         config = config_of(text, features=of)
         changed = mutate(config, random)
         problems = check_config(config, SUPPORTED_MODELS)
+        # However broken a config is, a table is held against what is sound of it.
+        data_problems(config, rows)
         try:
             features = build_features(config)
             model = build_model(config, features).eval()
