@@ -116,7 +116,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         agent_store=_boolean(source, "TORCHELASTIC_USE_AGENT_STORE"),
         restart_count=_integer(source, "TORCHELASTIC_RESTART_COUNT") or 0,
         s3_endpoint=source.get("AWS_ENDPOINT_URL_S3") or source.get("AWS_ENDPOINT_URL") or None,
-        cache_home=Path(source.get("XDG_CACHE_HOME") or "~/.cache").expanduser(),
+        cache_home=Path(source.get("XDG_CACHE_HOME") or "~/.cache"),
         omp_num_threads=_integer(source, "OMP_NUM_THREADS"),
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recinfer.data.storage.remote_path import is_remote
 from recinfer.errors import UsageError
 from recinfer.main.config import PathLike, load_config
 from recinfer.main.remote import local_model
@@ -51,6 +50,7 @@ def import_checkpoint(
     from recinfer.config.check import check_config
     from recinfer.config.problems import raise_problems
     from recinfer.config.save import save_pipeline_config
+    from recinfer.data.storage.remote_path import is_remote
     from recinfer.features import build_features
     from recinfer.main.table_rows import table_rows
     from recinfer.models import MODELS, build_model

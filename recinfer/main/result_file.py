@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recinfer.data.storage.remote_path import RemotePath, is_remote, parse_remote
 from recinfer.errors import OutputError
+
+if TYPE_CHECKING:
+    from recinfer.data.storage.remote_path import RemotePath
 
 DEFAULT = "eval_result.json"
 
@@ -21,6 +24,8 @@ def result_file(wanted: str | os.PathLike[str] | None, model_dir: str) -> Path |
         UsageError: a URI is no good.
         OutputError: no file can be written there.
     """
+    from recinfer.data.storage.remote_path import is_remote, parse_remote
+
     if is_remote(wanted):
         return parse_remote(str(wanted))
     target = Path(wanted or DEFAULT)

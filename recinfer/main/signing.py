@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recinfer.data.storage.remote_path import is_remote
 from recinfer.errors import ModelError, UsageError
 from recinfer.main.config import PathLike
 
@@ -23,6 +22,7 @@ def sign(export_dir: PathLike, private_key: PathLike) -> Path:
         ModelError: the folder is no export, or its files are not those that were exported.
         UsageError: the key cannot be used, or ``model-signing`` is not installed.
     """
+    from recinfer.data.storage.remote_path import is_remote
     from recinfer.predict import signature
     from recinfer.predict.manifest_check import check_files
     from recinfer.predict.open_export import is_export

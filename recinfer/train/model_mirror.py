@@ -30,7 +30,7 @@ class ModelMirror:
     def __init__(self, place: RemotePath, keep: int) -> None:
         name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
         self.place = place
-        self.folder = read_environment().cache_home / "recinfer" / "training" / name
+        self.folder = read_environment().cache_home.expanduser() / "recinfer" / "training" / name
         self._keep = keep
         self._seen: dict[str, tuple[int, int]] = {}
 

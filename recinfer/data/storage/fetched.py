@@ -33,7 +33,7 @@ _held: dict[str, int] = {}
 
 def cache_folder() -> Path:
     """Where copies are kept."""
-    return read_environment().cache_home / "recinfer" / "fetched"
+    return read_environment().cache_home.expanduser() / "recinfer" / "fetched"
 
 
 def fetch(
