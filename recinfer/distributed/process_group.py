@@ -61,6 +61,9 @@ def _init(environment: Environment, board: Board | None, device: torch.device) -
     assert board is not None
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
+        if device.type == "cuda":
+            # Collectives of objects go through the thread's current GPU, whatever the group's is.
+            torch.cuda.set_device(device)
         dist.init_process_group(
             backend,
             store=board.store("group"),

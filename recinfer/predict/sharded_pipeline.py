@@ -97,8 +97,9 @@ class PredictPipelineSparseDist(EvalPipelineSparseDist[StepBatch, Scored]):
         # Collections make what sends ids when they first see some; only then can it be replaced.
         self.start_sparse_data_dist(batch, context)
         self.wait_sparse_data_dist(context)
-        for request in context.input_dist_tensors_requests.values():
-            request.wait()
+        with self._stream_context(self._data_dist_stream):
+            for request in context.input_dist_tensors_requests.values():
+                request.wait()
         self._original_kjt_dist_forwards = _override_input_dist_forwards(self._pipelined_modules)
 
 

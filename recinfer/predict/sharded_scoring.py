@@ -19,7 +19,7 @@ from recinfer.predict.stages import Work
 from recinfer.predict.stop import StopFlag
 
 # A step in which a process is missing never ends; after so long it is left behind.
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
 # Whoever reads far ahead takes units from processes that then have nothing to do in the same steps.
 UNITS_AHEAD = 2
 BATCHES_AHEAD = 4

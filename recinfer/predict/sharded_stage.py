@@ -54,6 +54,7 @@ class ItemChunks:
         self._out = out
         self._stop = stop
         self._chunks: Iterator[StepBatch] = iter(())
+        self._place = ""
 
     @property
     def held(self) -> int:
@@ -66,26 +67,25 @@ class ItemChunks:
         Raises:
             Stopped: this process cannot go on.
         """
-        place = ""
-        while self.more:
-            chunk = next(self._chunks, None)
-            if chunk is not None:
-                self._handed += 1
-                return chunk
-            try:
+        try:
+            while self.more:
+                chunk = next(self._chunks, None)
+                if chunk is not None:
+                    self._handed += 1
+                    return chunk
                 item = self._into.poll(PATIENCE_SECONDS)
                 if item is None:
                     self.more = False
-                    break
-                place = item.place
-                self._begin(item)
-            except queue.Empty:
-                return None
-            except Stopped:
-                raise
-            except BaseException as error:
-                self._stop.fail("score", error, place)
-                raise Stopped from error
+                else:
+                    self._place = item.place
+                    self._begin(item)
+        except queue.Empty:
+            return None
+        except Stopped:
+            raise
+        except BaseException as error:
+            self._stop.fail("score", error, self._place)
+            raise Stopped from error
         self._stop.check()
         return None
 
@@ -140,7 +140,7 @@ class StepStage:
         self.scorer.enter_thread()
         own = ItemChunks(work, into, out, self.stop)
         steps = AgreedSteps(own, self.scorer.empty, self.agreement, self.is_ending, self.end, self.stop.stop)
-        self.scorer.model.around = _timed(work)
+        self.scorer.model.around = _timed(work, at)
         pipeline = PredictPipelineSparseDist(self.scorer.module, self.scorer.device)
         collected: list[Tensors] = []
         try:
@@ -177,11 +177,12 @@ class StepStage:
             collected.clear()
 
 
-def _timed(work: Work) -> Callable[[StepBatch], AbstractContextManager[Any]]:
+def _timed(work: Work, at: Place) -> Callable[[StepBatch], AbstractContextManager[Any]]:
     clock = work.progress.clocks["score"]
 
     def around(batch: StepBatch) -> AbstractContextManager[Any]:
-        chunk = batch.origin
-        return clock.work(f"scoring {chunk.item.place}" if chunk is not None else "taking part without rows")
+        place = "" if batch.origin is None else batch.origin.item.place
+        at(place)
+        return clock.work(f"scoring {place}" if place else "taking part without rows")
 
     return around
