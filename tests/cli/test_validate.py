@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,12 +95,9 @@ def test_columns_beside_the_features(run: Run, config: Path, rows: Path) -> None
         "model_config.num_class=2",
     )
     result = run("validate", config, "--data", rows, *(word for edit in edits for word in ("-o", edit)), "--json")
-    assert [problem["what"] for problem in json.loads(result.stdout)["problems"]] == [
-        f"label or weight column 'genres' holds {pq.read_schema(rows).field('genres').type}, not numbers",
-        "input has no column 'weight'",
-        "input has no column 'usr_id'",
-        "input has no column 'session'",
-    ]
+    label, *missing = (problem["what"] for problem in json.loads(result.stdout)["problems"])
+    assert re.fullmatch("label or weight column 'genres' holds list<.*>, not numbers", label)
+    assert missing == [f"input has no column '{name}'" for name in ("weight", "usr_id", "session")]
 
 
 def test_json_of_what_does_not_parse(run: Run, config: Path, rows: Path) -> None:
