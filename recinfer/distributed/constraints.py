@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # fbgemm's kernels read rows four numbers at a time.
 LEAST_COLUMNS = 4
+WHOLE_ROWS = (TABLE_WISE, ROW_WISE)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def _types(placed: PlacedTable, world: World, wanted: Any | None, large: bool) -
     if placed.table.zch is not None:
         return [ROW_WISE]
     named = list(wanted.sharding_types) if wanted is not None else []
+    if placed.table.whole_rows:
+        named = [kind for kind in named if kind in WHOLE_ROWS] or (list(WHOLE_ROWS) if world.device != "cpu" else [])
     asked = _available(named, SHARDING_TYPES[world.device], "sharding_types", placed, world)
     if world.ranks == 1:
         alike = set(asked) == {DATA_PARALLEL} and _fits(DATA_PARALLEL, placed, world)

@@ -101,7 +101,7 @@ def _plan(
     """
     constraints = plan_constraints(tables, World(group.size(), device.type), general)
     with _quiet("torchrec.distributed.planner"):
-        topology = Topology(group.size(), device.type, ddr_cap=HOST_MEMORY_BYTES)
+        topology = Topology(group.size(), device.type, hbm_cap=_device_memory(device), ddr_cap=HOST_MEMORY_BYTES)
         planner = EmbeddingShardingPlanner(
             topology=topology, constraints=constraints, storage_reservation=FixedPercentageStorageReservation(0.0)
         )
@@ -111,6 +111,10 @@ def _plan(
             raise ConfigError(
                 f"the embedding tables cannot be placed: {error}", "allow other sharding_types, or use more ranks"
             ) from error
+
+
+def _device_memory(device: torch.device) -> int | None:
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
 @torch.no_grad()

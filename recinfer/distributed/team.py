@@ -59,6 +59,24 @@ class Team:
         return float(found)
 
     @torch.no_grad()
+    def concatenate(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Each of some tensors [n] of one dtype, with those of all ranks one after the other; n differs by rank."""
+        if self.size == 1:
+            return list(tensors)
+        mine = torch.tensor([each.numel() for each in tensors], device=self._device)
+        sizes = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(sizes, mine, group=self.group)
+        longest = max(int(each.sum()) for each in sizes)
+        flat = torch.cat(list(tensors))
+        padded = torch.nn.functional.pad(flat, (0, longest - flat.numel()))
+        found = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(found, padded, group=self.group)
+        parts = [
+            each.split([*size.tolist(), longest - int(size.sum())]) for each, size in zip(found, sizes, strict=True)
+        ]
+        return [torch.cat([part[position] for part in parts]) for position in range(len(tensors))]
+
+    @torch.no_grad()
     def average(self, tensors: Iterable[torch.Tensor]) -> None:
         """Replaces floating point tensors by their means over ranks."""
         if self.size == 1:

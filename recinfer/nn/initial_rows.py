@@ -33,19 +33,23 @@ def initial_rows(placed: PlacedTable, seed: int, first: int, last: int) -> torch
     return torch.cat(made)[first - start : last - start] if made else torch.empty(0, placed.table.dim)
 
 
+def fresh_rows(placed: PlacedTable, count: int) -> torch.Tensor:
+    """New rows, float32 [count, dim], drawn from torch's global generator."""
+    values = torch.empty(count, placed.table.dim)
+    if placed.table.init_fn is not None:
+        placed.table.init_fn(values)
+    else:
+        bound = math.sqrt(1 / placed.table.rows)
+        values.uniform_(-bound, bound)
+    return values
+
+
 def _block(placed: PlacedTable, seed: int, block: int, rows: int) -> torch.Tensor:
-    table = placed.table
-    text = f"{seed}/{'sequence' if placed.is_sequence else 'pooled'}/{table.name}/{block}"
-    values = torch.empty(rows, table.dim)
+    text = f"{seed}/{'sequence' if placed.is_sequence else 'pooled'}/{placed.table.name}/{block}"
     # Initialisers of torch draw from the global generator, whose state is not theirs to change.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
-        if table.init_fn is not None:
-            table.init_fn(values)
-        else:
-            bound = math.sqrt(1 / table.rows)
-            values.uniform_(-bound, bound)
-    return values
+        return fresh_rows(placed, rows)
 
 
 def _needs_whole(placed: PlacedTable) -> bool:

@@ -3,8 +3,9 @@ the rows lie anywhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from torchrec.modules.mc_embedding_modules import BaseManagedCollisionEmbeddingCollection
@@ -15,6 +16,9 @@ from recinfer.nn.lookups import Lookups, look_up_in
 from recinfer.nn.pooled_embeddings import PooledEmbeddings
 from recinfer.nn.sequence_embeddings import SequenceEmbeddings
 from recinfer.nn.slot_remap import SlotRemap, finished
+from recinfer.nn.tables import Table
+
+Made = TypeVar("Made", bound=nn.Module)
 
 
 class SettledTables(nn.Module):
@@ -65,19 +69,39 @@ class SettledTables(nn.Module):
 
 def settle_tables(model: nn.Module) -> None:
     """Puts :class:`SettledTables` into a model that is not sharded yet, and makes its tables ordinary ones."""
-    for module in model.modules():
+    replace_managed(model, lambda managed, is_sequence: SettledTables(managed))
+
+
+def replace_managed(
+    model: nn.Module,
+    make: Callable[[BaseManagedCollisionEmbeddingCollection, bool], Made],
+    change: Callable[[Table], None] = lambda table: None,
+) -> list[Made]:
+    """Puts modules in place of a model's managed collections, whose tables become ordinary ones.
+
+    Args:
+        make: of a collection, and whether its ids are looked up one by one.
+        change: what else becomes of each table.
+
+    Returns:
+        The new modules.
+    """
+    made: list[Made] = []
+    for module in list(model.modules()):
+        tables: list[Table] = []
         if isinstance(module, PooledEmbeddings) and module.managed_tables:
-            module.mc_ebc = SettledTables(module.mc_ebc)
-            tables = module.managed_tables
+            made.append(make(module.mc_ebc, False))
+            module.mc_ebc, tables = made[-1], module.managed_tables
         elif isinstance(module, SequenceEmbeddings):
             for dim, managed in module.mc_ec_dict.items():
                 assert isinstance(managed, BaseManagedCollisionEmbeddingCollection)
-                module.mc_ec_dict[dim] = SettledTables(managed)
-            tables = module.tables
-        else:
-            continue
+                made.append(make(managed, True))
+                module.mc_ec_dict[dim] = made[-1]
+            tables = [table for table in module.tables if table.zch is not None]
         for table in tables:
+            change(table)
             table.zch = None
+    return made
 
 
 def finish_tables(model: nn.Module) -> None:

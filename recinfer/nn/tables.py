@@ -29,6 +29,7 @@ class Table:
         trainable: False for a table that training leaves as it is.
         init_fn: fills the new table in place, or None for the default.
         zch: the ``ZeroCollisionHash`` message of a table whose ids find their rows in training, or None.
+        whole_rows: its rows must be neither copied nor split by columns, since they start anew when their id changes.
         constraints: the ``ParameterConstraints`` message on how ranks may share it, or None.
         features: names, in order of first use.
     """
@@ -42,6 +43,7 @@ class Table:
     init_fn: Callable[[torch.Tensor], Any] | None
     zch: Any | None = None
     constraints: Any | None = None
+    whole_rows: bool = False
     features: list[str] = field(default_factory=list)
 
     def bag_config(self, keys: Sequence[str] = ()) -> EmbeddingBagConfig:

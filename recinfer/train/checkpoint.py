@@ -99,7 +99,9 @@ def save(state: TrainState, position: Position, model_dir: str | Path) -> Path:
             team.wait()
         write_tensors(draft / "model", state.module.state_dict(), team)
         write_tensors(draft / "optimizer", optimizer_state(state.dense, state.fused), team)
-        save_history(state.module, draft / "zch")
+        if leads:
+            # Ranks have seen the ids of all.
+            save_history(state.module, draft / "zch")
         if state.averages is not None:
             write_tensors(draft / "ema", state.averages.state_dict(), team)
         if team is not None:

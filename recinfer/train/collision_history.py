@@ -42,4 +42,5 @@ def load_history(module: nn.Module, folder: Path) -> None:
 def _tables(module: nn.Module) -> Iterator[tuple[str, IdSlots]]:
     for name, part in module.named_modules():
         if isinstance(part, IdSlots):
-            yield name.rpartition("_dmp_wrapped_module.")[2], part
+            # Under the name that one process has for it, which has no wrapper for averaging gradients.
+            yield name.rpartition("_dmp_wrapped_module.")[2].removeprefix("module."), part

@@ -14,6 +14,7 @@ from recinfer.distributed.plan_table import plan_json
 from recinfer.distributed.sharding import shard
 from recinfer.distributed.team import Team
 from recinfer.models.base import Model, Task
+from recinfer.nn.shared_slots import share_slots
 from recinfer.train.batches import Batch
 from recinfer.train.checkpoint import TrainState
 from recinfer.train.gradient_scaling import unscale_tables
@@ -21,6 +22,7 @@ from recinfer.train.losses import total_loss
 from recinfer.train.moving_average import MovingAverage
 from recinfer.train.optimizers import build_dense_optimizers
 from recinfer.train.pareto import ParetoWeights
+from recinfer.train.row_restarts import RowRestarts
 from recinfer.train.settings import Clipping, TrainSettings
 from recinfer.train.sparse_optimizers import build_sparse_optimizer
 from recinfer.train.table_optimizer import TableOptimizer
@@ -72,6 +74,7 @@ class Learner:
         self.settings, self.device = settings, device
         self.team = Team(group)
         sparse = build_sparse_optimizer(config.sparse_optimizer, device.type)
+        shared = share_slots(model, self.team.concatenate) if self.team.size > 1 else []
         self.module = shard(
             ModelHolder(model),
             sparse.fused_params,
@@ -82,6 +85,9 @@ class Learner:
             seed=seed,
         )
         self.tables = TableOptimizer(self.module.fused_optimizer, sparse.schedule, sparse.initial_state)
+        restarts = RowRestarts(self.module, self.tables.fused, sparse.initial_state)
+        for slots in shared:
+            slots.restart = restarts
         in_tables = set(self.module.fused_optimizer.params)
         # Of a table that lies on other ranks there is a parameter without numbers.
         self.parameters = {

@@ -16,7 +16,6 @@ from recinfer.distributed.team import Team
 from recinfer.env import Environment
 from recinfer.errors import ConfigError, InputError, OutputError
 from recinfer.models.base import Model
-from recinfer.nn.model_tables import tables_of
 from recinfer.train.batches import BatchSource
 from recinfer.train.learner import Learner
 from recinfer.train.loop import Loop
@@ -78,7 +77,6 @@ def train(
     train_source = train_source.reading(model.training_tasks)
     eval_source = eval_source.reading(model.tasks) if eval_source is not None else None
     _check_rows(train_source)
-    _check_tables(model, train_source.share.ranks)
     folder = _model_folder(model_dir or config.model_dir)
     with process_group(environment or Environment(), board, target) as group:
         check_shared(Team(group), folder)
@@ -88,15 +86,6 @@ def train(
         if on_plan is not None:
             on_plan(plan_rows(learner.module.plan, model, group.size()))
         return Loop(config, learner, train_source, eval_source, folder, on_step, on_saved).run()
-
-
-def _check_tables(model: Model, ranks: int) -> None:
-    names = sorted({placed.table.name for placed in tables_of(model) if placed.table.zch is not None})
-    if names and ranks > 1:
-        raise ConfigError(
-            f"tables with `zch` learn in one process, not on {ranks} ranks: {', '.join(names)}",
-            "train without torchrun (many ranks predict from the checkpoint), or use hash_bucket_size in place of zch",
-        )
 
 
 def _check_rows(source: BatchSource) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ BATCH = 64
 CONSTRAINTS = {
     "default": "",
     "rows": 'global_embedding_constraints { sharding_types: "row_wise" }',
+    "collisions by rows": 'global_embedding_constraints { sharding_types: "row_wise" }',
     "columns": 'global_embedding_constraints { sharding_types: "column_wise" }',
     "accumulated": "gradient_accumulation_steps: 2 grad_clipping { clipping_type: 'norm' max_gradient: 0.1 }",
     "averaged": "",
@@ -35,6 +37,7 @@ CONSTRAINTS = {
 # first job with each other, and not again.
 JOBS = {
     "four": (4, 192, 3),
+    "collisions4": (4, 192, 150),
     "scarce": (4, 7, 1),
     "default": (2, 192, 150),
     "rows": (2, 192, 3),
@@ -42,6 +45,8 @@ JOBS = {
     "accumulated": (2, 192, 150),
     "averaged": (2, 192, 150),
     "copies": (2, 192, 150),
+    "collisions": (2, 192, 150),
+    "collisions by rows": (2, 192, 150),
     "uneven": (2, 201, 150),
     "resumed": (2, 192, 150),
 }
@@ -59,6 +64,10 @@ def text_of(name: str, train: Path, test: Path, folder: Path, batch: int, epochs
     if name == "copies":
         at = 'embedding_constraints { sharding_types: "data_parallel" }'
         text = text.replace("num_buckets: 20", f"num_buckets: 20 {at}")
+    if name.startswith("collisions"):
+        fixed = 'init_fn: "nn.init.constant_,val=0.01"'
+        text = text.replace("num_buckets: 20", f"{fixed} zch {{ zch_size: 12 eviction_interval: 2 lfu {{}} }}")
+        text = text.replace("num_buckets: 30", f"{fixed} zch {{ zch_size: 16 eviction_interval: 3 distance_lfu {{}} }}")
     for old, new in (('"train"', f'"{train}"'), ('"eval"', f'"{test}"'), ('"unused"', f'"{folder}"')):
         text = text.replace(old, new, 1)
     return text
@@ -76,6 +85,14 @@ def in_step_order(table: pa.Table, ranks: int) -> pa.Table:
     return pa.concat_tables(pieces)
 
 
+def with_ids_of_any_size(table: pa.Table) -> pa.Table:
+    """Ids that lie all over int64."""
+    far = {name: pa.array(np.array(table[name]) * 7919 * 2**40 - 2**61) for name in ("user", "item")}
+    steps = [[step * 7919 * 2**40 - 2**61 for step in steps] for steps in table["history"].to_pylist()]
+    far["history"] = pa.array(steps, pa.list_(pa.int64()))
+    return pa.table({name: far.get(name, table[name]) for name in table.column_names})
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``<job>`` of several ranks and ``one-<job>`` of one."""
@@ -83,9 +100,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (out / "jobs.json").write_text(json.dumps([{"name": name, "ranks": job[0]} for name, job in JOBS.items()]))
     for name, (ranks, rows, tested) in JOBS.items():
         table = make_table(rows, 1)
+        if name.startswith("collisions"):
+            table = with_ids_of_any_size(table)
         pq.write_table(table, out / f"{name}.parquet", row_group_size=70)
         pq.write_table(in_step_order(table, ranks), out / f"one-{name}.parquet", row_group_size=70)
-        pq.write_table(make_table(tested, 2), out / f"{name}-test.parquet")
+        test = make_table(tested, 2)
+        pq.write_table(
+            with_ids_of_any_size(test) if name.startswith("collisions") else test, out / f"{name}-test.parquet"
+        )
         for prefix, batch in (("", BATCH // ranks), ("one-", BATCH)):
             train, test, folder = out / f"{prefix}{name}.parquet", out / f"{name}-test.parquet", out / f"{prefix}{name}"
             if prefix and name == "resumed":
