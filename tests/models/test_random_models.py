@@ -80,7 +80,7 @@ def test_exported_and_saved_are_eager(kind: str, data: st.DataObject, tmp_path_f
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(MODELS))
-@settings(max_examples=8, phases=[Phase.generate])
+@settings(max_examples=5, phases=[Phase.generate])
 @given(data=st.data())
 def test_more_models(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     check_all_ways(kind, data, tmp_path_factory)
