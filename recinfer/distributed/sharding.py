@@ -63,6 +63,8 @@ def shard(
     Raises:
         ConfigError: no plan exists.
     """
+    # Tables without memory are made where they are to be.
+    model._apply(lambda tensor: tensor if tensor.device.type == "meta" else tensor.to(device))
     tables = tables_of(model)
     before = {name: tensor.detach() for name, tensor in model.state_dict().items() if tensor.device.type != "meta"}
     _freeze_tables(model)
