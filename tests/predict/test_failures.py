@@ -185,7 +185,7 @@ def test_a_full_disk_is_an_error_of_the_output(
     def full(source: Any, target: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("recinfer.data.attempt.os.replace", full)
+    monkeypatch.setattr("recinfer.data.storage.local.os.replace", full)
     with pytest.raises(OutputError, match="No space left"):
         run(input_path=marked)
     assert stage_threads() == [] and not list((tmp_path / "out").glob("part-*"))
