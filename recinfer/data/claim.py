@@ -13,6 +13,7 @@ from recinfer.data.plan import Plan, load_plan
 from recinfer.data.plan_difference import plan_differences
 from recinfer.data.storage import AnyPlace, Storage, place_of, storage_of
 from recinfer.data.storage.remote_path import RemotePath
+from recinfer.data.storage.store_error import StoreError
 from recinfer.data.swap import build_folder
 from recinfer.errors import InputError, OutputError, PlanMismatchError
 
@@ -56,12 +57,18 @@ def claim_folder(path: str | os.PathLike[str], plan: Plan, resume: bool, overwri
 
 
 def previous_plan(path: str | os.PathLike[str], overwrite: bool = False) -> Plan | None:
-    """The plan that a run on this folder would continue, for ``make_plan(previous=...)``; None where there is none."""
+    """The plan that a run on this folder would continue, for ``make_plan(previous=...)``; None where there is none.
+
+    Raises:
+        OutputError: a store does not let us look.
+    """
     target = place_of(path)
     for folder in (build_folder(target), target) if overwrite else (target,):
         try:
             plan = load_plan(Layout(folder).plan)
-        except (InputError, PlanMismatchError):
+        except (InputError, PlanMismatchError) as error:
+            if isinstance(error.__cause__, StoreError):
+                raise OutputError(f"cannot write {target}: {error.__cause__}", error.hint) from error
             continue
         if plan is not None:
             return plan

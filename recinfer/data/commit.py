@@ -57,7 +57,7 @@ class OutputFolder:
             OutputError: the folder cannot be written, is in use, holds files of others, or lies in the input.
             PlanMismatchError: it holds the output of another plan, and ``overwrite`` is False.
         """
-        writer_class(plan.kind)
+        writer_class(plan.kind).check(plan.output_schema)
         claim = claim_folder(path, plan, resume, overwrite)
         folder = cls(claim, plan)
         try:

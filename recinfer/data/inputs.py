@@ -95,9 +95,14 @@ def check_unchanged(file: InputFile) -> None:
         )
     if (info.size, info.mtime_ns or 0) != (file.size, file.mtime_ns):
         raise InputError(
-            f"{file.path}: the input changed since the plan ({file.size} -> {info.size} bytes, or written anew)",
+            f"{file.path}: the input changed since the plan ({change_of_size(file.size, info.size)})",
             "start again with --overwrite",
         )
+
+
+def change_of_size(before: int, after: int) -> str:
+    """How a file that is not what it was differs, as far as its size says."""
+    return f"{before:,} bytes, now {after:,}" if before != after else "written anew, as large as before"
 
 
 def _expand(item: str) -> Iterator[InputFile]:

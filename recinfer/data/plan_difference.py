@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from recinfer.data.inputs import change_of_size
 from recinfer.data.plan import Plan
 
 SHOWN = 5
@@ -36,9 +37,7 @@ def _input_lines(old: Plan, new: Plan) -> list[str]:
     lines += [f"input file added: {path}" for path in after if path not in before]
     for path in before.keys() & after.keys():
         if before[path].fingerprint != after[path].fingerprint:
-            lines.append(
-                f"input file changed: {path} ({before[path].size} -> {after[path].size} bytes, or written anew)"
-            )
+            lines.append(f"input file changed: {path} ({change_of_size(before[path].size, after[path].size)})")
     if not old.input_schema.equals(new.input_schema):
         lines.append("the input's columns or types changed")
     lines.sort()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 PIECE = 64 << 10
+STATUSES = {"503": "503 Slow Down", "403": "403 Forbidden"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Fault:
     """Breaks requests.
 
     Attributes:
-        kind: ``503`` answers so and does not ask the server; ``drop_request`` closes in the middle of the request's
+        kind: ``503`` and ``403`` answer so and do not ask the server; ``drop_request`` closes in the middle of the request's
             body; ``drop_answer`` sends half of the server's answer; ``no_answer`` lets the server work, and closes.
         picks: which requests it is meant for.
         times: how many of them, from now on.
@@ -112,8 +113,8 @@ class FaultyProxy:
             _receive(client, rest, request.length // 2)
             return
         body = _receive(client, rest, request.length)
-        if fault == "503":
-            client.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        if fault in STATUSES:
+            client.sendall(f"HTTP/1.1 {STATUSES[fault]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             return
         with socket.create_connection(self.server) as server:
             server.sendall(_closing(raw) + b"\r\n\r\n" + body)

@@ -53,7 +53,7 @@ def stop_after(count: int) -> Any:
     return stop
 
 
-@pytest.mark.parametrize("kind", ["ParquetWriter", "CsvWriter"])
+@pytest.mark.parametrize("kind", ["ParquetWriter", pytest.param("CsvWriter", marks=pytest.mark.slow)])
 def test_parts_are_those_of_a_local_output(source: Path, tmp_path: Path, bucket: Bucket, kind: str) -> None:
     totals = copied(source, bucket.uri("deep/out"), kind=kind)
     copied(source, tmp_path / "out", kind=kind)
@@ -251,7 +251,7 @@ def test_an_overwriting_job_that_stops_leaves_the_old_output_whole(
     assert bucket.parts("out").equals(mixed_table(90, 3)) and verify_output(bucket.uri("out")).complete
 
 
-@pytest.mark.parametrize("steps", [(6, 15), pytest.param(range(200), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [(15,), pytest.param(range(200), marks=pytest.mark.slow)])
 def test_a_swap_that_is_cut_anywhere_is_ended_by_the_next_job(
     tmp_path: Path, bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, steps: Sequence[int]
 ) -> None:
@@ -278,7 +278,7 @@ def test_a_swap_that_is_cut_anywhere_is_ended_by_the_next_job(
         copied(new, target, target_rows=20, overwrite=True)
         assert verify_output(target).complete and bucket.parts(f"{step}/out").equals(mixed_table(40, 2)), step
         assert not bucket.keys(f"{step}/out.recinfer-new"), step
-    assert seen == {"old", "between"}
+    assert seen == ({"between"} if steps == (15,) else {"old", "between"})
 
 
 def after_writes(most: int) -> Any:
@@ -332,3 +332,18 @@ def test_what_cannot_be_written_is_said_at_once(source: Path, bucket: Bucket, mo
         copied(source, bucket.uri("theirs"))
     with pytest.raises(OutputError, match="no package that is installed knows oss://"):
         copied(source, "oss://bucket/out")
+
+
+def test_a_role_that_may_not_list_uploads_can_write(source: Path, bucket: Bucket, proxy: FaultyProxy) -> None:
+    with proxy.fault("403", lambda request: request.query.startswith("uploads")) as fault:
+        copied(source, bucket.uri("out"))
+    assert len(fault.hits) == 1 and bucket.parts("out").equals(TABLE)
+
+
+def test_a_role_that_may_not_write_is_told_so(source: Path, bucket: Bucket, proxy: FaultyProxy) -> None:
+    with (
+        proxy.fault("403", lambda request: request.method == "PUT", times=100) as fault,
+        pytest.raises(OutputError, match=r"cannot write s3://.*access denied"),
+    ):
+        copied(source, bucket.uri("out"))
+    assert len(fault.hits) == 1

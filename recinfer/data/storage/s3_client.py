@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +11,8 @@ from recinfer.data.storage.client import PIECE_BYTES, ObjectClient, ObjectInfo
 from recinfer.data.storage.remote_path import RemotePath
 from recinfer.data.storage.s3_errors import explain
 from recinfer.data.storage.store_error import StoreError
+
+logger = logging.getLogger(__name__)
 
 MOST_PIECES = 10_000
 # Above this S3 copies piece by piece alone.
@@ -99,7 +102,13 @@ class S3Client(ObjectClient):
 
     def drop_uploads(self, prefix: str) -> None:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
-        for page in self._patiently(prefix, lambda: list(pages)):
+        try:
+            found = self._patiently(prefix, lambda: list(pages))
+        except StoreError as error:
+            # Only space is lost: not every store lists uploads, and not every role may.
+            logger.warning("%s: cannot look for uploads that were cut off: %s", self.bucket, error)
+            return
+        for page in found:
             for upload in page.get("Uploads", []):
                 self._abort({"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]})
 

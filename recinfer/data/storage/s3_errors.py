@@ -70,7 +70,7 @@ def _of_answer(response: dict[str, Any], key: str) -> OSError:
         return StoreError(f"the credentials have expired ({code})", "renew them, then run the same command again")
     if code in ELSEWHERE:
         return StoreError(f"the bucket is in another region ({message or code})", "set AWS_DEFAULT_REGION")
-    if status >= 500 or status == 429 or code in BRIEFLY:
+    if (status >= 500 and status != 501) or status == 429 or code in BRIEFLY:
         return StoreError(f"the store is busy or failing (HTTP {status} {message or code})", BUSY, transient=True)
     return StoreError(f"{message or code} (HTTP {status})")
 

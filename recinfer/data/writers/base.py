@@ -32,6 +32,10 @@ class Writer(ABC):
         self.rows = 0
         self._closed = False
 
+    @classmethod
+    def check(cls, schema: pa.Schema) -> None:
+        """Raises OutputError where files of this kind cannot hold a column."""
+
     @abstractmethod
     def _append(self, batch: pa.RecordBatch) -> None:
         """Adds a batch that fits the schema."""
