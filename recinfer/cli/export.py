@@ -173,6 +173,8 @@ def _print_report(report: ExportReport, folder: Path) -> None:
         click.echo(f"folded: {features} into {layers}, {size(report.folded.bytes)}")
     if report.quantized_layers:
         click.echo(f"INT8: {count(len(report.quantized_layers), 'linear layer')}")
+    elif report.types["quant_dense"] == "int8":
+        click.echo("INT8: no linear layer is large enough to gain by it, so none was changed")
     parity = report.parity
     click.echo(f"parity: scores of {count(parity.rows, 'row')} of {parity.source}, model against export")
     for name, pair in report.auc.items():

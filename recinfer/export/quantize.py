@@ -7,11 +7,16 @@ from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode
 from torch import nn
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torchrec.modules.embedding_modules import EmbeddingBagCollection, EmbeddingCollection
+from torchrec.quant.embedding_modules import DEFAULT_ROW_ALIGNMENT, MODULE_ATTR_ROW_ALIGNMENT_INT
 from torchrec.quant.embedding_modules import EmbeddingBagCollection as QuantEmbeddingBagCollection
 from torchrec.quant.embedding_modules import EmbeddingCollection as QuantEmbeddingCollection
 
 from recinfer.errors import UsageError
 from recinfer.export.table_collections import with_collections
+
+# Bytes that a row of a table begins at a multiple of. A GPU wants the 16 that torchrec takes everywhere; on a processor
+# they cost a quarter to a half of a coarse table's memory, and gain nothing.
+CPU_ROW_ALIGNMENT = 4
 
 TABLE_TYPES: dict[str, torch.dtype] = {
     "FP32": torch.float,
@@ -79,6 +84,8 @@ def check_widths(module: EmbeddingBagCollection | EmbeddingCollection, weights: 
 
 
 def _prepared(module: nn.Module, weights: torch.dtype) -> nn.Module:
+    on_cpu = all(each.device.type == "cpu" for each in module.parameters())
+    setattr(module, MODULE_ATTR_ROW_ALIGNMENT_INT, CPU_ROW_ALIGNMENT if on_cpu else DEFAULT_ROW_ALIGNMENT)
     module.qconfig = QConfig(  # type: ignore[assignment]
         activation=PlaceholderObserver.with_args(dtype=torch.float),
         weight=PlaceholderObserver.with_args(dtype=weights),

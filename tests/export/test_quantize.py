@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from recinfer.errors import UsageError
-from recinfer.export import exporter
+from recinfer.export import exporter, quantize
+from recinfer.export.batched import tables_of, with_batched_tables
 from recinfer.export.parity import BOUNDS, default_bound
-from recinfer.export.quantize import TABLE_TYPES, table_type_name
+from recinfer.export.quantize import TABLE_TYPES, table_type_name, with_inference_tables
+from recinfer.features.example import ragged_batch
 from recinfer.predict.export_scorer import ExportScorer
 from recinfer.predict.model_scorer import ModelScorer
 from tests.export.test_scripted import largest
-from tests.synthetic import FEATURES, MODELS, config_of, make_table, model_of, write_export_of
+from tests.synthetic import FEATURES, MODELS, MOVIES, config_of, make_table, model_of, write_export_of
 
 
 def quantized_gap(model: str, table_type: str, folder: Path) -> float:
@@ -43,6 +46,28 @@ def test_all_table_types_stay_within_their_bounds_and_coarser_ones_stray_further
     assert all(0 < gap <= BOUNDS[name] for name, gap in gaps.items() if name != "FP32")
     assert gaps["FP32"] <= 1e-5
     assert list(gaps) == ["FP32", "FP16", "INT8", "INT4", "INT2"] and list(gaps.values()) == sorted(gaps.values())
+
+
+@pytest.mark.parametrize(
+    ("table_type", "row_bytes"), [("FP32", 32), ("FP16", 16), ("INT8", 12), ("INT4", 8), ("INT2", 8)]
+)
+def test_rows_on_a_processor_are_padded_to_four_bytes_and_score_as_torchrec_pads_them(
+    table_type: str, row_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 8 numbers, and for whole numbers a scale and an offset of two bytes each.
+    model, features = model_of(config_of("wide_and_deep"))
+    kind, batch = TABLE_TYPES[table_type], ragged_batch(features, 60, seed=4)
+    close = with_inference_tables(model, kind, kind)
+    monkeypatch.setattr(quantize, "CPU_ROW_ALIGNMENT", 16)
+    wide = with_inference_tables(model, kind, kind)
+    with torch.no_grad():
+        assert torch.equal(close(batch)["logits"], wide(batch)["logits"])
+    held = tables_of(with_batched_tables(model, kind, kind))
+    monkeypatch.undo()
+    assert {each.bytes for each in tables_of(with_batched_tables(model, kind, kind)) if each.name == "movie"} == {
+        MOVIES * row_bytes
+    }
+    assert {each.bytes for each in held if each.name == "movie"} == {MOVIES * -(-row_bytes // 16) * 16}
 
 
 def test_tables_that_a_type_cannot_hold_are_named(tmp_path: Path) -> None:
