@@ -15,7 +15,7 @@ import pytest
 
 from recinfer.data.readers import open_reader
 from recinfer.data.readers.csv_options import CsvOptions
-from recinfer.data.writers import open_writer
+from recinfer.data.writers import open_writer, writer_class
 from recinfer.data.writers.json_text import json_text
 from recinfer.errors import OutputError, UsageError
 from tests.data_room.tables import mixed_table
@@ -127,3 +127,11 @@ def test_what_the_disk_refuses_is_named_with_its_cause(tmp_path: Path, kind: str
 def test_unknown_writer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="XmlWriter"):
         open_writer(tmp_path / "t", pa.schema([]), "XmlWriter")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.binary(4), pa.list_(pa.large_binary())])
+def test_bytes_are_refused_for_csv_before_anything_is_written(tmp_path: Path, kind: pa.DataType) -> None:
+    schema = pa.schema([("row", pa.int64()), ("raw", kind)])
+    with pytest.raises(OutputError, match="column 'raw' holds .*binary"):
+        writer_class("CsvWriter").check(schema)
+    writer_class("ParquetWriter").check(schema)
