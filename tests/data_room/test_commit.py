@@ -307,7 +307,7 @@ def change(plan: str, source: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("input", r"input file changed: .*t\.parquet \(\d+ -> \d+ bytes"),
+        ("input", r"input file changed: .*t\.parquet \([\d,]+ bytes, now [\d,]+\)"),
         ("added", r"input file added: .*u\.parquet"),
         ("removed", r"input file removed: .*t\.parquet"),
         ("model", "the model is another one"),

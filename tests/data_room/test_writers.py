@@ -132,6 +132,6 @@ def test_unknown_writer_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [pa.binary(), pa.binary(4), pa.list_(pa.large_binary())])
 def test_bytes_are_refused_for_csv_before_anything_is_written(tmp_path: Path, kind: pa.DataType) -> None:
     schema = pa.schema([("row", pa.int64()), ("raw", kind)])
-    with pytest.raises(OutputError, match="column 'raw' holds .*binary"):
+    with pytest.raises(OutputError, match=r"column 'raw' holds .*binary"):
         writer_class("CsvWriter").check(schema)
     writer_class("ParquetWriter").check(schema)

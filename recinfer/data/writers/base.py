@@ -22,9 +22,15 @@ class FileStats:
 
 
 class Writer(ABC):
-    """Writes one file; rows keep their order, columns are exactly those of ``schema``."""
+    """Writes one file; rows keep their order, columns are exactly those of ``schema``.
+
+    Attributes:
+        suffix: of the file's name.
+        holds_bytes: whether a column may hold bytes that are no text.
+    """
 
     suffix: str
+    holds_bytes = True
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
@@ -35,6 +41,12 @@ class Writer(ABC):
     @classmethod
     def check(cls, schema: pa.Schema) -> None:
         """Raises OutputError where files of this kind cannot hold a column."""
+        for field in schema:
+            if not cls.holds_bytes and _has_bytes(field.type):
+                raise OutputError(
+                    f"column {field.name!r} holds {field.type}, which no {cls.suffix} file can",
+                    "leave it out, or write Parquet",
+                )
 
     @abstractmethod
     def _append(self, batch: pa.RecordBatch) -> None:
@@ -80,6 +92,12 @@ class Writer(ABC):
             # The file goes away in the next line; what it could not take no longer matters.
             self.rows = 0
         self.path.unlink(missing_ok=True)
+
+
+def _has_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return True
+    return any(_has_bytes(kind.field(position).type) for position in range(kind.num_fields))
 
 
 def _columns(schema: pa.Schema) -> str:
