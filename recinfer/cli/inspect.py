@@ -79,9 +79,11 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         ("signature", "recinfer.sig, not verified here" if contents.signed else "none"),
         ("columns", count(len(contents.columns), "column")),
         ("tables", f"{len(contents.tables)}, {size(sum(each.bytes for each in contents.tables))}"),
-        ("layers", f"{count(contents.parameters, 'number')}, {size(contents.parameter_bytes)}"),
         ("switches", ", ".join(f"{name}={value}" for name, value in contents.switches.items()) or "none"),
     ]
+    if contents.parameters:
+        said = f"{count(contents.parameters, 'number')}, {size(contents.parameter_bytes)}"
+        facts.append(("layers", said))
     if contents.versions:
         facts.append(("versions", ", ".join(f"{name} {value}" for name, value in contents.versions.items())))
     if contents.needs:
