@@ -53,7 +53,7 @@ def pins(name: str) -> dict[str, str]:
 def test_every_requirement_is_pinned(name: str) -> None:
     for package, version in pins(name).items():
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", package), package
-        assert re.fullmatch(r"\d+(\.\d+)*", version), (package, version)
+        assert re.fullmatch(r"\d+(\.\d+)*(\.post\d+)?", version), (package, version)
 
 
 def test_gpu_and_cpu_differ_only_by_platform() -> None:

@@ -43,7 +43,8 @@ class Fault:
 
     Attributes:
         kind: ``503`` and ``403`` answer so and do not ask the server; ``drop_request`` closes in the middle of the
-            request's body; ``drop_answer`` sends half of the server's answer; ``no_answer`` lets the server work, and closes.
+            request's body; ``drop_answer`` sends half of the server's answer; ``no_answer`` lets the server work, and
+            closes.
         picks: which requests it is meant for.
         times: how many of them, from now on.
     """
