@@ -24,6 +24,8 @@ def print_summary(summary: PredictSummary, profile: Path | None = None) -> None:
     if summary.rows_scored:
         print_pairs(_pairs(summary))
         _print_stages(summary)
+    if summary.rows_not_finite:
+        click.echo(f"  {count(summary.rows_not_finite, 'row')} of this run with scores that are NaN or infinite")
     if summary.quarantined:
         click.echo(f"  the quarantined rows, with reasons, are in {summary.output}/_quarantine")
     if profile is not None and summary.rows_scored:

@@ -36,6 +36,7 @@ class Item:
         kept: positions of the rows that parsed, or None for all.
         bad: the rows that did not parse.
         output: predictions and reserved columns.
+        not_finite: rows with a prediction that is no number.
     """
 
     unit: Unit
@@ -47,6 +48,7 @@ class Item:
     kept: np.ndarray | None = None
     bad: list[BadRow] = field(default_factory=list)
     output: pa.RecordBatch | None = None
+    not_finite: int = 0
 
     @property
     def place(self) -> str:

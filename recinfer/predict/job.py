@@ -262,5 +262,6 @@ def summarize(
         peak_in_flight_bytes=work.in_flight.peak,
         already_complete=totals.already_complete,
         output=str(output.target),
+        rows_not_finite=work.progress.not_finite,
         stages=stages,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Progress:
         self.total_units = total_units
         self.clocks = {name: StageClock(name, threads) for name, threads in stages.items()}
         self.rows = 0
+        self.not_finite = 0
         self.units = 0
         self.first_batch_seconds: float | None = None
         self.last_change = self._start = time.perf_counter()
@@ -93,8 +97,16 @@ class Progress:
         """Since the start."""
         return time.perf_counter() - self._start
 
-    def add_rows(self, rows: int) -> None:
-        """Counts rows as scored and handed to the writer; called by one thread."""
+    def add_rows(self, rows: int, not_finite: int = 0, place: str = "") -> None:
+        """Counts rows as scored and handed to the writer; called by one thread.
+
+        Args:
+            not_finite: of these, rows with a prediction that is no number.
+            place: where they come from; the first such place is warned of.
+        """
+        if not_finite and not self.not_finite:
+            logger.warning("scores that are NaN or infinite, the first in %s: %d of these", place, not_finite)
+        self.not_finite += not_finite
         if self.first_batch_seconds is None:
             self.first_batch_seconds = self.seconds
         self.rows += rows

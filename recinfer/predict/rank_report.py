@@ -19,6 +19,7 @@ def report_of(summary: PredictSummary, work: Work) -> Report:
         "host": socket.gethostname(),
         "units": work.progress.units,
         "rows_scored": work.progress.rows,
+        "rows_not_finite": work.progress.not_finite,
         "seconds": work.progress.seconds,
         "threads": summary.threads,
         "peak_memory_bytes": summary.peak_memory_bytes,
@@ -46,6 +47,7 @@ def add_up(mine: PredictSummary, my_report: Report, others: Mapping[int, Report 
     return replace(
         mine,
         rows_scored=_sum(reports, "rows_scored"),
+        rows_not_finite=_sum(reports, "rows_not_finite"),
         threads=_sum(reports, "threads"),
         peak_memory_bytes=_sum(reports, "peak_memory_bytes"),
         peak_in_flight_bytes=_sum(reports, "peak_in_flight_bytes"),

@@ -16,7 +16,7 @@ from recinfer.predict.sharded_batch import StepBatch
 from recinfer.predict.sharded_pipeline import PredictPipelineSparseDist
 from recinfer.predict.sharded_scorer import ShardedScorer
 from recinfer.predict.sharded_steps import AgreedSteps
-from recinfer.predict.stages import Place, Work
+from recinfer.predict.stages import Place, Work, hand_over
 from recinfer.predict.stop import StopFlag, Stopped
 
 # A process whose next rows are not parsed after so long takes part in the step without any.
@@ -111,8 +111,7 @@ def _chunks(cut: Iterator[Tensors], item: Item) -> Iterator[StepBatch]:
 
 def deliver(work: Work, item: Item, predictions: list[Tensors], out: Lane[Item]) -> None:
     """Sends a scored batch to the writer."""
-    item.output = work.assemble(item, to_arrow(predictions, work.scorer.outputs))
-    item.tensors = None
+    hand_over(work, item, to_arrow(predictions, work.scorer.outputs))
     out.put(item)
 
 

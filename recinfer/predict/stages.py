@@ -15,6 +15,7 @@ from recinfer.data.commit import Attempt, OutputFolder
 from recinfer.data.readers.base import Reader
 from recinfer.data.units import Unit
 from recinfer.errors import BadRowError
+from recinfer.predict.finite import rows_not_finite
 from recinfer.predict.flow import InFlight, Item, Lane
 from recinfer.predict.progress import Progress
 from recinfer.predict.quarantine_policy import QuarantinePolicy
@@ -136,7 +137,13 @@ def _score(work: Work, item: Item) -> None:
     assert item.batch is not None and item.tensors is not None
     rows = item.batch.num_rows if item.kept is None else len(item.kept)
     predictions = work.scorer.score_tensors(item.tensors, rows, item.kept)
+    hand_over(work, item, predictions)
+
+
+def hand_over(work: Work, item: Item, predictions: pa.RecordBatch) -> None:
+    """Gives a scored batch what the writer needs."""
     item.output = work.assemble(item, predictions)
+    item.not_finite = rows_not_finite(predictions)
     item.tensors = None
 
 
@@ -192,7 +199,7 @@ class UnitWriter:
         self._attempt.write(item.output)
         if item.bad:
             self._attempt.quarantine(self._work.quarantine.rows(self._unit, item.first_row, item.batch, item.bad))
-        self._work.progress.add_rows(item.batch.num_rows)
+        self._work.progress.add_rows(item.batch.num_rows, item.not_finite, item.place)
         self._work.in_flight.give_back(item.size)
 
     def _publish(self) -> None:

@@ -13,6 +13,7 @@ class PredictSummary:
     Attributes:
         rows_in, rows_out, quarantined: of the whole output: ``rows_in == rows_out + quarantined``.
         rows_scored: in this run; fewer than ``rows_in`` after a resume.
+        rows_not_finite: of those, rows with a prediction that is NaN or infinite.
         parts: part files of the output.
         seconds: of scoring; ``rows_per_second`` is ``rows_scored`` over it.
         start_seconds: from the call to the first row read: loading, planning, measuring.
@@ -43,6 +44,7 @@ class PredictSummary:
     peak_in_flight_bytes: int
     already_complete: bool
     output: str
+    rows_not_finite: int = 0
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
     ranks: int = 1
     by_rank: list[dict[str, Any]] = field(default_factory=list)
