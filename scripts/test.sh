@@ -15,6 +15,7 @@ for argument in "$@"; do
   case $argument in
     --slow) slow=true ;;
     --gpu)
+      nvidia-smi -L >/dev/null 2>&1 || { echo "test: --gpu needs an NVIDIA GPU, and nvidia-smi finds none" >&2; exit 1; }
       platform=(--gpu)
       arguments+=(-m "gpu and not slow" tests/export tests/predict)
       ;;

@@ -13,6 +13,16 @@ settings.register_profile("recinfer", deadline=None, derandomize=True, max_examp
 settings.load_profile("recinfer")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where a run asks for tests that need a GPU, and there is none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("torch finds no NVIDIA GPU")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of goldens, exports and checkpoints of the reference, which lies beside the repository."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-LOOKUP = torch.ops.fbgemm.int_nbit_split_embedding_codegen_lookup_function.default
+from recinfer.nn.batched_tables import LOOKUP
 
 # How the compiler passes an argument of a type, and what the dispatcher wants it as.
 ARGUMENTS = {
@@ -43,7 +43,8 @@ def lookup_shims(device: str) -> dict[torch._ops.OpOverload[Any, Any], list[str]
     Args:
         device: type that the model is compiled for, ``cpu`` or ``cuda``.
     """
-    schema = LOOKUP._schema
+    overload = LOOKUP.default
+    schema = overload._schema
     kinds = [ARGUMENTS[str(each.real_type)] for each in schema.arguments]
     names = [f"a{place}" for place in range(len(kinds))]
     function = FUNCTION.format(
@@ -53,4 +54,4 @@ def lookup_shims(device: str) -> dict[torch._ops.OpOverload[Any, Any], list[str]
         operator=schema.name,
         overload=schema.overload_name,
     )
-    return {LOOKUP: [function.strip()]}
+    return {overload: [function.strip()]}

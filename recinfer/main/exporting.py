@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from recinfer.export.exporter import ExportJob
     from recinfer.export.report import ExportReport
+    from recinfer.features.base import Feature
+    from recinfer.models import Model
 
 
 def export(
@@ -78,9 +80,6 @@ def export(
     from recinfer.export.quant_dense import dense_type_name
     from recinfer.export.quantize import table_type_name
     from recinfer.export.tile import tiling_of
-    from recinfer.main.fingerprint import fingerprint
-    from recinfer.main.model_input import choose_checkpoint, new_model
-    from recinfer.train.checkpoint import load
 
     _check_place(export_dir, overwrite)
     config = load_config(pipeline_config, overrides, edit_config_json)
@@ -95,19 +94,17 @@ def export(
     place = device_for(kind, device)
     options = compile_options(environment, config.export_config, device=place, **compile_flags)
     tf32 = "TF32" if place.type == "cuda" and options.matmul_tf32 else ""
-    checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
-    features, model = new_model(config)
+    features, model, trained = _trained(config, checkpoint_path)
     tiling = tiling_of(
         (environment.input_tile or 0) if input_tile is None else input_tile,
         input_tile_3_online or environment.input_tile_3_online,
         features,
     )
-    load(model, checkpoint, use_ema=config.export_config.use_dense_ema)
     job = ExportJob(
         config=config,
-        model=model.eval(),
+        model=model,
         features=features,
-        fingerprint=fingerprint(checkpoint),
+        fingerprint=trained,
         quant_emb=types[0],
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
@@ -121,6 +118,18 @@ def export(
         tiling=tiling,
     )
     return _write(job, export_dir, overwrite)
+
+
+def _trained(config: Any, checkpoint_path: PathLike | None) -> tuple[list[Feature], Model, str]:
+    """The features, the model with a checkpoint's parameters, and their fingerprint."""
+    from recinfer.main.fingerprint import fingerprint
+    from recinfer.main.model_input import choose_checkpoint, new_model
+    from recinfer.train.checkpoint import load
+
+    checkpoint = choose_checkpoint(config, checkpoint_path, config.export_config.exporter_type)
+    features, model = new_model(config)
+    load(model, checkpoint, use_ema=config.export_config.use_dense_ema)
+    return features, model.eval(), fingerprint(checkpoint)
 
 
 def _check_place(export_dir: PathLike, overwrite: bool) -> None:

@@ -12,6 +12,7 @@ from recinfer.config.load import load_pipeline_config
 from recinfer.errors import ModelError, UsageError
 from recinfer.export.batched import tables_of, with_batched_tables
 from recinfer.export.contents import scripted_contents
+from recinfer.export.operator_shim import lookup_shims
 from recinfer.export.quantize import TABLE_TYPES, with_inference_tables
 from recinfer.export.script import script, trace
 from recinfer.export.scripted_tables import HeldTable
@@ -92,6 +93,17 @@ def test_tables_are_told_as_a_scripted_file_tells_them(table_type: str) -> None:
         return sorted((each.rows, each.dim, each.dtype, each.bytes, each.pooling, each.features) for each in tables)
 
     assert facts(told) == facts(read)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_shim_takes_what_the_operator_takes(device: str) -> None:
+    ((operator, (function,)),) = lookup_shims(device).items()
+    head = function.partition("{")[0]
+    assert head.startswith(f"AOTITorchError aoti_torch_{device}_int_nbit_split_embedding_codegen_lookup_function(")
+    # Each argument, and where the result goes.
+    assert head.count(",") == len(operator._schema.arguments) and head.rstrip().endswith("* result)")
+    # Of all operators it must be this one: the others' arguments would be read as something else.
+    assert f'"{operator._schema.name}", ""' in function
 
 
 @pytest.mark.parametrize("outside", [-1, 10**6])
