@@ -122,7 +122,7 @@ def test_an_export_and_its_config_with_weights_on_other_columns(exported: Export
 
 def test_no_rows(exported: Exported, tmp_path: Path) -> None:
     pq.write_table(make_table(0, 1), tmp_path / "rows.parquet")
-    with pytest.raises(InputError, match="no rows to compare on"):
+    with pytest.raises(InputError, match="has no rows to compare scores on"):
         compare(exported("deepfm"), exported("deepfm"), str(tmp_path / "rows.parquet"))
 
 
