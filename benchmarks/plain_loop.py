@@ -26,6 +26,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from benchmarks import make_criteo, make_sequences, models
+from recinfer.predict.memory import peak_memory_bytes
 
 Batch = dict[str, torch.Tensor]
 BATCH_SIZES = {"deepfm": (1024, 2048, 4096, 8192, 16384), "din": (16, 32, 64, 128, 256, 1024)}
@@ -121,7 +122,7 @@ def run(
         "seconds": spent,
         "rows_per_second": rows / spent,
         "cpu_microseconds_per_row": (_processor() - processor) / rows * 1e6,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": peak_memory_bytes(),
         **asdict(setting),
     }
 

@@ -20,6 +20,7 @@ from recinfer.data.plan_difference import plan_differences
 from recinfer.data.storage import place_of, storage_of
 from recinfer.predict.flow import Item
 from recinfer.predict.job import in_flight_bytes
+from recinfer.predict.memory import peak_memory_bytes
 
 if TYPE_CHECKING:
     from recinfer.predict.job import PredictOptions, Prepared
@@ -139,4 +140,4 @@ def _resident_bytes() -> int:
     statm = Path("/proc/self/statm")
     if statm.is_file():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_memory_bytes()

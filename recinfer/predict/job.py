@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from recinfer.errors import InputError
 from recinfer.predict.assemble import OutputColumns
 from recinfer.predict.chunk_choice import choose_chunking
 from recinfer.predict.flow import InFlight
+from recinfer.predict.memory import peak_memory_bytes
 from recinfer.predict.options import PredictOptions
 from recinfer.predict.pipeline import OnProgress, Watch, run_pipeline
 from recinfer.predict.profile import ScoringProfile
@@ -258,7 +258,7 @@ def summarize(
         first_batch_seconds=work.progress.first_batch_seconds,
         chunk=asdict(prepared.scorer.chunking),
         threads=prepared.threads,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory_bytes=peak_memory_bytes(),
         peak_in_flight_bytes=work.in_flight.peak,
         already_complete=totals.already_complete,
         output=str(output.target),
