@@ -19,7 +19,6 @@ from recinfer.config.sharding import (
     SHARDING_TYPES,
     TABLE_WISE,
 )
-from recinfer.errors import ConfigError
 from recinfer.nn.model_tables import PlacedTable
 
 logger = logging.getLogger(__name__)
@@ -55,9 +54,6 @@ def plan_constraints(
         tables: of the model.
         world: where they can lie.
         general: ``train_config.global_embedding_constraints``; a feature's own ``embedding_constraints`` win.
-
-    Raises:
-        ConfigError: nothing that the config allows can be done with a table.
     """
     share = sum(table.bytes for table in tables) / world.ranks
     found: dict[str, ParameterConstraints] = {}
@@ -67,7 +63,8 @@ def plan_constraints(
         # Tables of one name in bags and in sequences are apart, but torchrec's planner knows them by name only.
         earlier = found.get(placed.table.name)
         if earlier is not None and earlier.sharding_types:
-            types = [kind for kind in types if kind in earlier.sharding_types] or [TABLE_WISE]
+            before = earlier.sharding_types
+            types = ([kind for kind in types if kind in before] or [TABLE_WISE]) if types else before
         found[placed.table.name] = ParameterConstraints(
             sharding_types=types or None,
             compute_kernels=_kernels(placed, world, wanted, types),
@@ -87,6 +84,8 @@ def _types(placed: PlacedTable, world: World, wanted: Any | None, large: bool) -
     if world.ranks == 1:
         alike = set(asked) == {DATA_PARALLEL} and _fits(DATA_PARALLEL, placed, world)
         return [DATA_PARALLEL] if alike else [TABLE_WISE]
+    if not asked and world.device != "cpu" and not placed.table.trainable:
+        asked = [kind for kind in SHARDING_TYPES[world.device] if kind != "grid_shard"]
     if not asked:
         if world.device != "cpu":
             return []
@@ -105,11 +104,9 @@ def _fits(kind: str, placed: PlacedTable, world: World) -> bool:
         return block * (world.ranks - 1) < placed.table.rows
     if kind == COLUMN_WISE:
         return placed.table.dim >= 2 * LEAST_COLUMNS
-    if kind == DATA_PARALLEL and world.device == "cpu" and placed.is_sequence:
-        raise ConfigError(
-            f"embedding table {placed.table.name!r} is looked up step by step; data_parallel is for pooled ones",
-            f"use {TABLE_WISE}, {ROW_WISE} or {COLUMN_WISE}",
-        )
+    if kind == DATA_PARALLEL:
+        # torchrec's kernel for CPUs pools all lookups; and only fused kernels leave a table as it is.
+        return placed.table.trainable and not (world.device == "cpu" and placed.is_sequence)
     return True
 
 

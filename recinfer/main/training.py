@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recinfer.distributed.store import Board
     from recinfer.models.base import Model
     from recinfer.train.batches import BatchSource
+    from recinfer.train.model_mirror import ModelMirror
     from recinfer.train.reports import StepResult, TrainReport
 
 
@@ -31,6 +32,7 @@ class TrainJob:
         train_source, eval_source: this process's part of the rows.
         device: where to train.
         environment: ranks.
+        mirror: the local folder of a ``model_dir`` in an object store; None for a local one.
     """
 
     config: Any
@@ -39,6 +41,7 @@ class TrainJob:
     eval_source: BatchSource | None
     device: torch.device
     environment: Environment
+    mirror: ModelMirror | None = None
 
     def run(
         self,
@@ -48,17 +51,10 @@ class TrainJob:
     ) -> TrainReport:
         """Trains to the end; rank 0 tells what happens."""
         from recinfer.config.save import save_pipeline_config
-        from recinfer.data.storage.remote_path import is_remote, parse_remote
-        from recinfer.train.model_mirror import ModelMirror
         from recinfer.train.trainer import train
 
-        leads = self.environment.rank == 0
-        folder, mirror = Path(self.config.model_dir), None
-        if is_remote(self.config.model_dir):
-            mirror = ModelMirror(parse_remote(self.config.model_dir), self.config.train_config.keep_checkpoint_max)
-            folder = mirror.folder
-            if leads:
-                mirror.pull()
+        leads, mirror = self.environment.rank == 0, self.mirror
+        folder = Path(self.config.model_dir) if mirror is None else mirror.folder
         if leads:
             save_pipeline_config(self.config, folder / "pipeline.config")
         report = train(
@@ -144,4 +140,17 @@ def _job(config: Any, environment: Environment, seed: int, device: str | None) -
     measured = None
     if config.eval_input_path:
         measured = source(config, model, features, config.eval_input_path, training=False, environment=environment)
-    return TrainJob(config, model, rows, measured, chosen, environment)
+    return TrainJob(config, model, rows, measured, chosen, environment, _mirror(config, environment))
+
+
+def _mirror(config: Any, environment: Environment) -> ModelMirror | None:
+    """Brings a remote model folder here, before ranks meet: that may take longer than they wait for each other."""
+    from recinfer.data.storage.remote_path import is_remote, parse_remote
+    from recinfer.train.model_mirror import ModelMirror
+
+    if not is_remote(config.model_dir):
+        return None
+    mirror = ModelMirror(parse_remote(config.model_dir), config.train_config.keep_checkpoint_max)
+    if environment.rank == 0:
+        mirror.pull()
+    return mirror

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,6 +30,16 @@ class IdSlots(MCHManagedCollisionModule):
     """
 
     frozen = False
+    _mch_metadata: dict[str, torch.Tensor]
+    _history_metadata: dict[str, torch.Tensor]
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> IdSlots:
+        """Moves to another device also what torchrec keeps beside the buffers."""
+        super()._apply(fn, recurse)
+        self._device = self.get_buffer("_mch_sorted_raw_ids").device
+        self._mch_metadata = {name: self.get_buffer(f"_mch_{name}") for name in self._mch_metadata}
+        self._history_metadata = {name: self.get_buffer(f"_history_{name}") for name in self._history_metadata}
+        return self
 
     def profile(self, features: dict[str, JaggedTensor]) -> dict[str, JaggedTensor]:
         """Takes note of the ids of a batch, and lets the policy choose when it is time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,6 +145,13 @@ class BatchSource:
         if options == self.options:
             return self
         return BatchSource(self.reader, self.parser, options, self.seed, self.share.rank, self.share.ranks)
+
+    def first(self, batches: int | None) -> BatchSource:
+        """The same, of so many batches' rows from the input's beginning, for all ranks together; None for all rows."""
+        made = copy.copy(self)
+        if batches is not None:
+            made.share = replace(self.share, total=min(self.share.total, batches * self.options.batch_size))
+        return made
 
     @property
     def batches_per_epoch(self) -> int:

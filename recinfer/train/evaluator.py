@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def evaluate(
     limit = (eval_config.num_steps if eval_config is not None else 0) or None
     every = (eval_config.log_step_count_steps if eval_config is not None else 0) or 0
     metrics = Metrics(tasks, target, team)
-    source = source.reading(tasks)
+    source = source.reading(tasks).first(limit)
     if not source.share.total:
         raise InputError("the evaluation input has no rows", "check eval_input_path")
     was_training = isinstance(model, nn.Module) and model.training
@@ -69,7 +68,7 @@ def evaluate(
         model.eval()
     try:
         with closing(source.epoch()) as batches, torch.no_grad():  # type: ignore[type-var]
-            _measure(model, metrics, islice(batches, limit), tasks, target, every)
+            _measure(model, metrics, batches, tasks, target, every)
     finally:
         if was_training and isinstance(model, nn.Module):
             model.train()

@@ -1,7 +1,8 @@
 """Loss scaling for FP16 beside optimizers that act inside the backward pass.
 
 A scaler multiplies the loss, and divides the dense gradients before their update. Tables are updated before that, so
-the gradient is divided on its way into them, and dropped where it overflowed: as the scaler skips that step too.
+the gradient is divided on its way into them, and dropped where it overflowed: as the scaler skips that step too. Of
+several ranks, each drops what overflowed of its own rows; tables still learn from the others'.
 """
 
 from __future__ import annotations

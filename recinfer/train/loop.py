@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from recinfer.data.parser import Tensors
 from recinfer.distributed.team import Team, statistics
 from recinfer.errors import StageError
 from recinfer.train.batches import Batch, BatchSource
@@ -60,6 +61,7 @@ class Loop:
     metrics: dict[str, float] = field(default_factory=dict)
     rows: int = 0
     loss: float | None = None
+    last: torch.Tensor | None = None
     saved: Path | None = None
 
     def run(self) -> TrainReport:
@@ -88,7 +90,8 @@ class Loop:
             if self.on_saved is not None:
                 self.on_saved()
         rows = int(self.team.total(self.rows))
-        return TrainReport(position.step, position.epoch, rows, seconds, self.loss, self.metrics, self.saved, resumed)
+        loss = None if self.loss is None else self.team.total(self.loss) / self.team.size
+        return TrainReport(position.step, position.epoch, rows, seconds, loss, self.metrics, self.saved, resumed)
 
     @property
     def team(self) -> Team:
@@ -167,8 +170,9 @@ class Loop:
         log = (step + 1) % settings.log_steps == 0
         if log:
             self.summaries.expect(step + 1)
+        self.last = loss.detach()
         if log or learner.device.type == "cpu":
-            self.loss = _finite(loss, step + 1)
+            self._check_loss(step + 1)
         learner.backward(loss)
         train_metrics.update(predictions, moved)
         self.position = replace(self.position, step=step + 1, batch=self.position.batch + 1)
@@ -176,8 +180,8 @@ class Loop:
         self.metrics = {}
         self.rows += batch.rows
         clock.rows += batch.rows * self.team.size
+        values = self._values(loss, parts) if log else {}
         if log and self.team.leads:
-            values = {"total": float(loss.detach())} | {name: float(value) for name, value in parts.items()}
             shown = train_metrics.compute()
             self.summaries.step(step + 1, values, rates)
             self.summaries.metrics(step + 1, shown, "train")
@@ -185,10 +189,24 @@ class Loop:
         if self.on_step is not None:
             self.on_step(StepResult(step + 1, epoch, batch.rows * self.team.size, loss.detach(), rates))
 
+    def _check_loss(self, step: int) -> None:
+        """Raises StageError where the last loss is no number."""
+        if self.last is not None:
+            self.loss = _finite(self.last, step)
+
+    def _values(self, loss: torch.Tensor, parts: Tensors) -> dict[str, float]:
+        """Total loss and parts, the means over ranks."""
+        names = ["total", *parts]
+        values = torch.stack([each.detach().float().reshape(()) for each in (loss, *parts.values())])
+        self.team.average([values])
+        return dict(zip(names, values.tolist(), strict=True))
+
     def _checkpoint(self) -> None:
         """Saves, measures and records; a checkpoint that is there already is only measured."""
         self.learner.flush()
         if self.saved is None:
+            # On GPUs the loss is looked at now and then only, and what it has spoilt must not be kept.
+            self._check_loss(self.position.step)
             self.team.average(statistics(self.learner.module))
             scaler = self.learner.scaler
             position = replace(self.position, grad_scaler=dict(scaler.state_dict()) if scaler is not None else None)

@@ -17,8 +17,8 @@ class StepResult:
     Attributes:
         step: updates done, this one included.
         epoch: the running pass, from 0.
-        rows: of the batch.
-        loss: total loss before the update, a scalar tensor.
+        rows: of the batches of all ranks.
+        loss: total loss before the update, a scalar tensor; of several ranks, that of this one's rows.
         rates: learning rates of this update.
     """
 
@@ -37,7 +37,7 @@ class TrainReport:
         step, epoch: updates and whole passes done, over all runs.
         rows: trained on in this run.
         seconds: of this run, evaluations included.
-        loss: of the last step of this run, None if there was none to do.
+        loss: of the last step of this run, the mean over ranks; None if there was none to do.
         metrics: of the last evaluation.
         checkpoint: the last one.
         resumed_from: the checkpoint that this run went on from.

@@ -74,7 +74,7 @@ def area_of_counts(counts: torch.Tensor) -> float:
 
 
 class TrainMetrics:
-    """The ``train_metrics`` of all tasks.
+    """The ``train_metrics`` of all tasks, over the rows of this rank.
 
     Raises:
         ConfigError: a metric does not run here, or does not fit its task.

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 from fbgemm_gpu.split_embedding_configs import EmbOptimType
+from torchrec.modules.mc_modules import DistanceLFU_EvictionPolicy
 
 from recinfer.data.parser import Parser
 from recinfer.distributed.process_group import process_group
@@ -143,3 +144,14 @@ def test_sharers_have_one_zch() -> None:
             """data_config { fg_mode: FG_NONE }
             feature_configs { id_feature { feature_name: "f" embedding_dim: 4 zch { zch_size: 6 } } }""",
         )
+
+
+def test_a_mapping_that_moves_takes_along_what_lies_beside_its_buffers() -> None:
+    slots = IdSlots(
+        zch_size=4, device=torch.device("cpu"), eviction_policy=DistanceLFU_EvictionPolicy(), eviction_interval=1
+    )
+    # The only other device that every machine has.
+    slots.to(torch.device("meta"))
+    assert slots.device.type == "meta"
+    kept = slots._mch_metadata
+    assert kept and all(slots.get_buffer(f"_mch_{name}") is each for name, each in kept.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def work(rank: int, folder: Path, port: int) -> None:
     # Rank 0 serves the store.
     store.add("done", 1)
     while rank == 0 and store.add("done", 0) < 4:
-        pass
+        time.sleep(0.02)
 
 
 def free_port() -> int:

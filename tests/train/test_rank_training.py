@@ -32,6 +32,7 @@ CONSTRAINTS = {
     "columns": 'global_embedding_constraints { sharding_types: "column_wise" }',
     "accumulated": "gradient_accumulation_steps: 2 grad_clipping { clipping_type: 'norm' max_gradient: 0.1 }",
     "averaged": "",
+    "frozen": "save_checkpoints_steps: 3",
 }
 # name -> (ranks, training rows, evaluation rows). Those of four come first: torchrec compares all ranks of a process's
 # first job with each other, and not again.
@@ -45,6 +46,7 @@ JOBS = {
     "accumulated": (2, 192, 150),
     "averaged": (2, 192, 150),
     "copies": (2, 192, 150),
+    "frozen": (2, 192, 150),
     "collisions": (2, 192, 150),
     "collisions by rows": (2, 192, 150),
     "uneven": (2, 201, 150),
@@ -61,6 +63,9 @@ def text_of(name: str, train: Path, test: Path, folder: Path, batch: int, epochs
     if name == "averaged":
         text = text.replace("dense_optimizer {", "dense_optimizer { ema { decay: 0.9 }")
         text = text.replace("eval_config {}", "eval_config { use_dense_ema: true }")
+    if name == "frozen":
+        at = 'trainable: false embedding_constraints { sharding_types: "data_parallel" }'
+        text = text.replace("num_buckets: 20", f"num_buckets: 20 {at}")
     if name == "copies":
         at = 'embedding_constraints { sharding_types: "data_parallel" }'
         text = text.replace("num_buckets: 20", f"num_buckets: 20 {at}")
@@ -135,8 +140,11 @@ def found(made: Path, name: str, rank: int = 0) -> Any:
 
 
 def last(folder: Path, part: str = "model") -> dict[str, torch.Tensor]:
-    checkpoint = max(folder.glob("model.ckpt-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    return read_all(checkpoint / part)
+    return read_all(folder / f"model.ckpt-{last_step(folder)}" / part)
+
+
+def last_step(folder: Path) -> int:
+    return max(int(path.name.rpartition("-")[2]) for path in folder.glob("model.ckpt-*"))
 
 
 # Softmax takes no notice of this bias, whose gradient is rounding.
@@ -149,7 +157,14 @@ def test_ranks_learn_what_one_learns(made: Path, name: str) -> None:
     assert ours.keys() == theirs.keys()
     for key in ours.keys() - {IDLE}:
         torch.testing.assert_close(ours[key], theirs[key], rtol=1e-4, atol=2e-6)
-    assert found(made, name)["step"] == int(max(made.glob(f"one-{name}/model.ckpt-*")).name.rpartition("-")[2])
+    assert found(made, name)["step"] == last_step(made / f"one-{name}")
+
+
+def test_a_frozen_table_stays_as_it_is(made: Path) -> None:
+    weight = "model.embedding_group.emb_impls.__BASE__.ebc.embedding_bags.user_emb.weight"
+    after = {step: read_all(made / "frozen" / f"model.ckpt-{step}" / "model", [weight])[weight] for step in (3, 6)}
+    torch.testing.assert_close(after[3], after[6], rtol=0, atol=0)
+    assert found(made, "frozen")["plan"]["user_emb pooled"][0] == "table_wise"
 
 
 def test_moving_averages_agree(made: Path) -> None:
