@@ -161,3 +161,13 @@ def test_prefetch_is_bounded_and_keeps_items_before_an_error() -> None:
     assert [next(stream) for _ in range(4)] == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="broken"):
         next(stream)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_the_first_batches_are_the_same_rows_on_any_number_of_ranks(config: Any, data: Path, ranks: int) -> None:
+    rows = []
+    for rank in range(ranks):
+        made = tracked(config, data / "train.parquet", shuffle_rows=0, evaluation=True)
+        share = BatchSource(made.reader, made.parser, made.options, 5, rank, ranks).first(2)
+        rows += joined(rows_of(share.epoch()))
+    assert rows == list(range(64))
