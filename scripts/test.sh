@@ -5,6 +5,9 @@
 #   bash scripts/test.sh --slow              the slow tests too, and those that need a GPU where there is one
 #   bash scripts/test.sh --gpu               what needs a GPU, in some minutes; sets the environment up for one
 #   bash scripts/test.sh tests/data -k csv   anything else goes to pytest
+#
+# The suite runs in two processes of one thread each, which keeps two cores busy: RECINFER_TEST_WORKERS says another
+# number. A file's tests stay together, since they share what its fixtures make.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -30,4 +33,10 @@ if $slow; then
   # First, so that a caller's own -m still wins.
   arguments=(-m "$marks" ${arguments[@]+"${arguments[@]}"})
 fi
-exec "${RECINFER_VENV:-.venv}/bin/python" -m pytest ${arguments[@]+"${arguments[@]}"}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+workers=(-n "${RECINFER_TEST_WORKERS:-2}" --dist loadfile)
+for argument in ${arguments[@]+"${arguments[@]}"}; do
+  # A few tests are done before more processes have started.
+  case $argument in tests/*) workers=() ;; esac
+done
+exec "${RECINFER_VENV:-.venv}/bin/python" -m pytest ${workers[@]+"${workers[@]}"} ${arguments[@]+"${arguments[@]}"}
