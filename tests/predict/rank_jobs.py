@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from recinfer.main.ranks import predict_on_ranks
 from recinfer.main.scorer import load_scorer
 from recinfer.predict import job, rank_cards
 from recinfer.predict.job import PredictOptions
+from tests.torchrun import free_port
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.predict.rank_jobs"])
@@ -76,13 +76,6 @@ def _build_in(asked: Mapping[str, Any], rank: int) -> None:
         from recinfer.data import inputs
 
         inputs._info = lambda path: inputs.pafs.FileInfo(path, inputs.pafs.FileType.NotFound)
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _with_environment(variables: Mapping[str, str], asked: Mapping[str, Any]) -> None:

@@ -21,12 +21,12 @@ from recinfer.data.table_copy import copy_table
 from recinfer.data.verify import verify_output
 from recinfer.errors import OutputError
 from tests.data_room.tables import mixed_table, write_parquet
-from tests.predict.rank_jobs import free_port
 from tests.storage.buckets import Bucket
 from tests.storage.faulty_proxy import FaultyProxy, Request
 from tests.storage.jobs import start
 from tests.storage.test_output import WIDE
 from tests.synthetic import make_table
+from tests.torchrun import free_port
 
 TABLE = mixed_table(400)
 ROOT = Path(__file__).resolve().parents[2]

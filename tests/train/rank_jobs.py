@@ -8,7 +8,6 @@ Each job trains in ``FOLDER/<name>``, from ``FOLDER/<name>.config``, and leaves 
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import time
 from datetime import timedelta
@@ -31,6 +30,7 @@ from recinfer.train.batches import BatchSource, evaluation_options, training_opt
 from recinfer.train.metrics import grouping_columns
 from recinfer.train.reports import TrainReport
 from recinfer.train.trainer import train
+from tests.torchrun import free_port
 
 SEED = 5
 
@@ -81,13 +81,6 @@ def work(rank: int, folder: Path, port: int) -> None:
     store.add("done", 1)
     while rank == 0 and store.add("done", 0) < 4:
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":
