@@ -1,6 +1,6 @@
 """Which export is fastest: the model itself and every way to export it, side by side on this machine.
 
-Usage: python -m benchmarks.export [--models deepfm mmoe din] [--quick] [--json FILE]
+Usage: python -m benchmarks.export [--models deepfm mmoe din] [--device cuda] [--quick] [--json FILE]
 
 Every round runs each export once, on one thread and on two; ratios are taken inside a round, and their median is
 reported. Absolute figures mean nothing on another machine.
@@ -38,6 +38,7 @@ class Settings:
         seconds: of each measurement.
         batches: in rows; for models with sequences, in steps.
         threads: that score side by side.
+        device: ``cpu``, ``cuda`` or ``cuda:n``.
     """
 
     scale: int = 1
@@ -45,6 +46,7 @@ class Settings:
     seconds: float = 0.5
     batches: tuple[int, ...] = (256, 1024, 4096, 16384)
     threads: tuple[int, ...] = (1, 2)
+    device: str = "cpu"
 
 
 # To see that all runs: its figures say nothing.
@@ -144,6 +146,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"default: {Settings.rounds}")
     parser.add_argument("--seconds", type=float, help=f"of each measurement; default: {Settings.seconds}")
     parser.add_argument("--batches", type=int, nargs="+", help=f"default: {' '.join(map(str, Settings.batches))}")
+    parser.add_argument("--device", help="cpu (the default), cuda or cuda:n")
+    parser.add_argument("--scale", type=int, help="divides the vocabularies; default: 1")
     parser.add_argument("--quick", action="store_true", help="small tables, few rounds: only to see that all runs")
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/data"), help="for exports")
     parser.add_argument("--json", type=Path, help="write all runs here")
@@ -162,7 +166,7 @@ def main() -> None:
 
 def _settings(given: argparse.Namespace) -> Settings:
     chosen = asdict(QUICK if given.quick else Settings())
-    for name in ("rounds", "seconds", "batches"):
+    for name in ("scale", "rounds", "seconds", "batches", "device"):
         value = getattr(given, name)
         if value is not None:
             chosen[name] = tuple(value) if isinstance(value, list) else value

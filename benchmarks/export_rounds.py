@@ -22,9 +22,11 @@ from benchmarks.measure import ROOT, Step, seconds_per_row
 from recinfer.data.batch import BatchSlicer, Chunking, cut_points
 from recinfer.data.parser import Tensors
 from recinfer.errors import ModelError, ParityError
+from recinfer.export.compile_options import CompileOptions
 from recinfer.export.kinds import KINDS
 from recinfer.export.parity import default_bound, is_bounded
 from recinfer.main.scorer import load_scorer
+from recinfer.predict.device import CPU, device_of
 from recinfer.predict.model_scorer import ModelScorer
 from recinfer.predict.scorer import Scorer
 
@@ -34,6 +36,8 @@ BATCHES = (256, 1024, 4096, 16384)
 POOL_ROWS = 65_536
 MOST_CHUNKS = 64
 PARITY_ROWS = 4096
+# How far scores may stray with layers in BF16.
+HALF_BOUND = 0.05
 
 Result = dict[str, Any]
 Chunk = tuple[Tensors, int]
@@ -63,29 +67,33 @@ class Variant:
         return {"parity_bound": default_bound(tables, given.get("quant_dense", "none")), **given}
 
 
-def variants() -> list[Variant]:
-    """Every kind for the CPU: as the model is written, with INT8 tables, with INT8 layers, and where it can with folded
-    tables."""
+def variants(device: torch.device = CPU) -> list[Variant]:
+    """Every kind for a device: as the model is written, with INT8 tables, where it can with folded tables, with INT8
+    layers on processors, and with half-precision layers on GPUs."""
     folded: dict[str, Any] = {"fold_bytes": None}
-    tables, layers = {"quant_emb": "INT8", "quant_ec_emb": "INT8"}, {"quant_dense": "int8"}
+    tables = {"quant_emb": "INT8", "quant_ec_emb": "INT8"}
+    layers: tuple[str, dict[str, Any]] = ("INT8 layers", {"quant_dense": "int8"})
+    if device.type == "cuda":
+        layers = ("BF16 layers", {"mixed_precision": "BF16", "parity_bound": HALF_BOUND})
     found = []
     for kind, about in KINDS.items():
-        if "cpu" not in about.devices:
+        if device.type not in about.devices:
             continue
+        made: dict[str, Any] = {} if device == CPU else {"compile_options": CompileOptions(device=device)}
         found += [
-            Variant(kind, kind),
-            Variant(f"{kind}, INT8 tables", kind, tables),
-            Variant(f"{kind}, INT8 layers", kind, layers),
+            Variant(kind, kind, made),
+            Variant(f"{kind}, INT8 tables", kind, {**made, **tables}),
+            Variant(f"{kind}, {layers[0]}", kind, {**made, **layers[1]}),
         ]
         if not about.whole:
             found += [
-                Variant(f"{kind}, folded", kind, folded),
-                Variant(f"{kind}, folded, INT8 layers", kind, {**folded, **layers}),
+                Variant(f"{kind}, folded", kind, {**made, **folded}),
+                Variant(f"{kind}, folded, {layers[0]}", kind, {**made, **folded, **layers[1]}),
             ]
     return found
 
 
-def write(model: str, variant: Variant, folder: Path, scale: int) -> Path:
+def write(model: str, variant: Variant, folder: Path, scale: int, device: torch.device = CPU) -> Path:
     """The export of a variant: made now, unless one of this very source is there.
 
     Raises:
@@ -93,7 +101,8 @@ def write(model: str, variant: Variant, folder: Path, scale: int) -> Path:
         ParityError: its scores stray too far.
     """
     slug = variant.name.replace(",", "").replace(" ", "-").lower()
-    path = folder / f"exports-{model}-{scale}" / slug
+    where = "" if device == CPU else f"-{device.type}"
+    path = folder / f"exports-{model}-{scale}{where}" / slug
     if path.exists() and not _is_current(path):
         shutil.rmtree(path)
     rows = models.BENCHMARKS[model].sample(PARITY_ROWS, scale)
@@ -164,6 +173,7 @@ def measure(
     seconds: float = 0.5,
     batches: Sequence[int] = BATCHES,
     threads: Sequence[int] = (1, 2),
+    device: str = "cpu",
     ways: Sequence[Variant] | None = None,
 ) -> Result:
     """Makes all exports of a model and measures them against the model itself.
@@ -172,19 +182,21 @@ def measure(
         scale: divides the vocabularies.
         seconds: of each measurement.
         batches: in rows; in sequence steps where the model has sequences.
-        ways: to export; by default all.
+        device: ``cpu``, ``cuda`` or ``cuda:n``.
+        ways: to export; by default all for the device.
 
     Returns:
         ``exports`` (score error and bytes, or why there is none, by variant), and ``runs`` (rows a second by batch,
         variant, threads and round).
     """
     config, features, built = models.build(model, scale)
-    scorers: dict[str, Scorer] = {EAGER: ModelScorer(built, features, EAGER, config.data_config)}
+    place = device_of(device)
+    scorers: dict[str, Scorer] = {EAGER: ModelScorer(built, features, EAGER, config.data_config, place)}
     exports: dict[str, Result] = {}
-    for variant in variants() if ways is None else ways:
+    for variant in variants(place) if ways is None else ways:
         _say(f"{model}: exporting {variant.name}")
         try:
-            path = write(model, variant, folder, scale)
+            path = write(model, variant, folder, scale, place)
             scorers[variant.name] = load_scorer(path)
         except (ModelError, ParityError) as error:
             exports[variant.name] = {"failed": error.message}
@@ -234,6 +246,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
+    parser.add_argument("--device", default="cpu")
     print(json.dumps(measure(**vars(parser.parse_args()))))
 
 

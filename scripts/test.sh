@@ -20,7 +20,7 @@ for argument in "$@"; do
     --gpu)
       nvidia-smi -L >/dev/null 2>&1 || { echo "test: --gpu needs an NVIDIA GPU, and nvidia-smi finds none" >&2; exit 1; }
       platform=(--gpu)
-      arguments+=(-m "gpu and not slow" tests/export tests/predict)
+      arguments+=(-m "gpu and not slow" tests/export tests/predict tests/train)
       ;;
     *) arguments+=("$argument") ;;
   esac

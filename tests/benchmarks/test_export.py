@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from benchmarks import export, export_rounds, make_criteo, make_criteo_tasks, models
 from benchmarks.export_rounds import EAGER, Variant, chunks_of, measure, variants
@@ -70,6 +71,18 @@ def test_every_kind_is_measured_folded_and_not() -> None:
         assert (tables["quant_emb"], tables["quant_ec_emb"], tables["parity_bound"]) == ("INT8", "INT8", BOUNDS["INT8"])
         assert found[f"{kind}, INT8 layers"].job["quant_dense"] == "int8"
     assert found["aot, folded, INT8 layers"].job["quant_dense"] == "int8"
+
+
+def test_on_a_gpu_are_measured_the_kinds_for_it() -> None:
+    gpu = torch.device("cuda", 0)
+    found = {variant.name: variant for variant in variants(gpu)}
+    assert {variant.kind for variant in found.values()} == {
+        name for name, kind in KINDS.items() if "cuda" in kind.devices
+    }
+    assert all(variant.job["compile_options"].device == gpu for variant in found.values())
+    half = found["aot, folded, BF16 layers"].job
+    assert (half["mixed_precision"], half["parity_bound"]) == ("BF16", export_rounds.HALF_BOUND)
+    assert not any("quant_dense" in variant.job for variant in found.values())
 
 
 @pytest.mark.parametrize("name", ["deepfm", "din"])
@@ -171,6 +184,6 @@ def test_threads_are_compared_at_the_smallest_batch_where_the_usual_one_was_not_
 
 
 def test_settings_are_the_arguments_of_the_process_that_measures() -> None:
-    given = argparse.Namespace(quick=True, rounds=7, seconds=None, batches=[8, 9])
-    assert export._settings(given) == export.Settings(100, 7, 0.1, (8, 9), (1, 2))
+    given = argparse.Namespace(quick=True, scale=None, rounds=7, seconds=None, batches=[8, 9], device="cuda:1")
+    assert export._settings(given) == export.Settings(100, 7, 0.1, (8, 9), (1, 2), "cuda:1")
     assert (ROOT / "benchmarks" / "export_rounds.py").is_file()
