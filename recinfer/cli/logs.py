@@ -79,6 +79,8 @@ def seconds_since_last_line() -> float:
 
 
 def _hush() -> None:
+    # What changes in a library's next version is for those who write code.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     for name in CHATTY_LOGGERS:

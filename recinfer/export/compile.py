@@ -12,6 +12,7 @@ from torch._inductor import config as inductor
 from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
+from recinfer.export.cpp_runtime import SHARED, shares_runtime
 from recinfer.predict.compiled_inputs import Interface
 
 
@@ -32,16 +33,30 @@ def compile_ahead(
         shims: C functions of operators that are not torch's own.
 
     Raises:
-        ModelError: torch.export or the compiler does not take the model.
+        ModelError: torch.export or the compiler does not take the model, or the compiler links what cannot be loaded.
     """
     free = tuple(
         {place: _free(interface, size) for place, size in enumerate(each.shape) if isinstance(size, str)}
         for each in interface.inputs
     )
-    # `backed_size_oblivious`, else a batch of one row is refused; one thread: the scorer's threads share the cores.
-    oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    # One thread: the scorer's threads share the cores.
     settings = {"cpp.threads": 1, "aot_inductor.custom_ops_to_c_shims": dict(shims or {})}
-    with torch.no_grad(), oblivious, inductor.patch(settings):
+    _compile(module, example, free, path, settings)
+    if not shares_runtime(path):
+        _compile(module, example, free, path, {**settings, "aot_inductor.custom_op_libs": [SHARED]})
+    if not shares_runtime(path):
+        raise ModelError(
+            "the C++ compiler links libstdc++ into what it makes: the model would crash beside torch",
+            "install a g++ with its shared libstdc++, or name one in CXX",
+        )
+
+
+def _compile(
+    module: nn.Module, example: Sequence[torch.Tensor], free: Any, path: Path, settings: Mapping[str, Any]
+) -> None:
+    # `backed_size_oblivious`, else a batch of one row is refused.
+    oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with torch.no_grad(), oblivious, inductor.patch(dict(settings)):
         try:
             program = torch.export.export(module, tuple(example), dynamic_shapes=free, strict=False)
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))

@@ -69,6 +69,7 @@ def chatter() -> None:
     logging.getLogger("torchrec.somewhere").warning("library talk")
     logging.getLogger("unknown").error("other talk")
     warnings.warn("Please use something else than torch.jit.script, it is old", DeprecationWarning, stacklevel=1)
+    warnings.warn("`isinstance(treespec, LeafSpec)` is deprecated", FutureWarning, stacklevel=1)
 
 
 def test_the_log_goes_to_stderr_once_and_libraries_are_silent() -> None:
@@ -78,7 +79,7 @@ def test_the_log_goes_to_stderr_once_and_libraries_are_silent() -> None:
 
 
 def test_verbose_shows_details() -> None:
-    with pytest.warns(DeprecationWarning, match="it is old"):
+    with pytest.warns(FutureWarning, match="LeafSpec"), pytest.warns(DeprecationWarning, match="it is old"):
         result = invoke(chatter, "-v")
     assert "a detail\na fact\nwarning: a danger\n" in result.stderr
 
