@@ -19,8 +19,8 @@ from benchmarks.measure import machine, markdown, median, run_module, spread
 
 MODELS = ("deepfm", "mmoe", "din")
 EAGER = "eager"
-# The batch that threads are compared at: about the chunk that prediction scores in.
-SCALING_BATCH = 1024
+# The batch that threads are compared at: about the chunk that prediction scores in, 1,024 rows or 3,000 steps.
+SCALING_BATCH = {"rows": 1024, "steps": 4096}
 # What two threads shall do over one where a model is compiled.
 SCALING_TARGET = 1.8
 COMPILED = "aot"
@@ -77,7 +77,8 @@ def over_eager(result: Result, variant: str, batch: int, threads: int) -> list[f
 def scaling(result: Result, variant: str) -> list[float]:
     """Rows a second of the most threads over those of the fewest, round by round; empty where there is one number."""
     batches = _numbers(result, "batch")
-    batch = SCALING_BATCH if SCALING_BATCH in batches else batches[0]
+    usual = SCALING_BATCH[result["unit"]]
+    batch = usual if usual in batches else batches[0]
     counts = _numbers(result, "threads")
     if len(counts) < 2:
         return []

@@ -179,6 +179,8 @@ def test_ratios_are_taken_inside_a_round() -> None:
 def test_threads_are_compared_at_the_smallest_batch_where_the_usual_one_was_not_measured() -> None:
     found = result(eager={(64, 1): [1.0], (64, 2): [2.0], (256, 1): [1.0], (256, 2): [1.0]})
     assert export.scaling(found, EAGER) == [2.0]
+    chunks = result(eager={(1024, 1): [1.0], (1024, 2): [1.5], (4096, 1): [1.0], (4096, 2): [1.9]})
+    assert export.scaling(chunks, EAGER) == [1.5] and export.scaling({**chunks, "unit": "steps"}, EAGER) == [1.9]
     assert export.scaling(result(eager={(64, 1): [1.0]}), EAGER) == []
     assert export.scaling_lines([result(eager={(64, 1): [1.0]})]) == ""
 
