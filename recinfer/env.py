@@ -133,7 +133,8 @@ def _integer(source: Mapping[str, str], name: str) -> int | None:
         return None
     if not text.isdecimal():
         raise UsageError(
-            f"environment variable {name}={text!r} is not a whole number of 0 or more", f"unset {name} or give it a number"
+            f"environment variable {name}={text!r} is not a whole number of 0 or more",
+            f"unset {name} or give it a number",
         )
     return int(text)
 

@@ -57,7 +57,7 @@ def write_fastest(candidates: Mapping[str, Candidate], rows: pa.RecordBatch, wor
     for kind, (write, opened) in candidates.items():
         folders[kind].mkdir()
         for path in shared:
-            (folders[kind] / path.name).symlink_to(path)
+            (folders[kind] / path.name).symlink_to(path.resolve())
         try:
             write(folders[kind])
         except ModelError as error:

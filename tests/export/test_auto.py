@@ -114,6 +114,13 @@ def test_a_kind_that_a_model_cannot_have_is_told_and_leaves_nothing(
     }
 
 
+def test_the_folder_may_be_named_from_where_one_stands(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, torchscript=100, aot=200, other=50)
+    monkeypatch.chdir(work.parent)
+    choice, _ = auto.write_fastest(candidates(), ROWS, Path(work.name))
+    assert choice.kind == "aot" and (work / "aot.bin").is_file()
+
+
 def test_a_bug_is_no_reason_to_choose_another_kind(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, torchscript=100.0)
     with pytest.raises(ZeroDivisionError):
