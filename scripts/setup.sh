@@ -2,8 +2,9 @@
 # Makes the virtual environment, or brings it up to date, and installs recinfer into it. Safe to run again: it does nothing when
 # nothing changed.
 #
-#   bash scripts/setup.sh          CPU
-#   bash scripts/setup.sh --gpu    NVIDIA GPU
+#   bash scripts/setup.sh               CPU
+#   bash scripts/setup.sh --gpu         NVIDIA GPU
+#   bash scripts/setup.sh --tensorrt    NVIDIA GPU, and TensorRT, which comes from NVIDIA's index
 #
 # RECINFER_VENV    where the environment lives (default: .venv in the checkout)
 # RECINFER_PYTHON  the Python to make it with (default: the first of python3, python3.13, 3.12, 3.11 that is 3.11 to 3.13)
@@ -16,10 +17,15 @@ fail() {
 }
 
 platform=cpu
+more=()
 for argument in "$@"; do
   case $argument in
     --gpu) platform=gpu ;;
-    *) fail "unknown argument $argument (known: --gpu)" ;;
+    --tensorrt)
+      platform=gpu
+      more=(requirements/tensorrt.txt)
+      ;;
+    *) fail "unknown argument $argument (known: --gpu, --tensorrt)" ;;
   esac
 done
 
@@ -56,7 +62,7 @@ if ! fits "$venv/bin/python"; then
   "$python" -m venv --clear "$venv" || fail "could not make $venv (on Debian and Ubuntu: apt-get install python3-venv)"
 fi
 
-requirements=(requirements/$platform.txt requirements/dev.txt)
+requirements=(requirements/$platform.txt ${more[@]+"${more[@]}"} requirements/dev.txt)
 stamp=$("$venv/bin/python" - "$PWD" "${requirements[@]}" pyproject.toml <<'PYTHON'
 import hashlib, pathlib, sys
 
@@ -77,7 +83,7 @@ rm -f "$venv/recinfer-stamp"
 echo "setup: installing torch 2.13.0"
 "${pip[@]}" install -qq --constraint "requirements/$platform.txt" torch==2.13.0
 echo "setup: installing ${requirements[*]}"
-"${pip[@]}" install -qq --no-deps --requirement "${requirements[0]}" --requirement "${requirements[1]}"
+"${pip[@]}" install -qq --no-deps "${requirements[@]/#/--requirement=}"
 echo "setup: installing recinfer"
 "${pip[@]}" install -qq --no-deps --no-build-isolation --editable .
 

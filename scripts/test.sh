@@ -4,6 +4,7 @@
 #   bash scripts/test.sh                     the suite
 #   bash scripts/test.sh --slow              the slow tests too, and those that need a GPU where there is one
 #   bash scripts/test.sh --gpu               what needs a GPU, in some minutes; sets the environment up for one
+#   bash scripts/test.sh --tensorrt          the same with TensorRT
 #   bash scripts/test.sh tests/data -k csv   anything else goes to pytest
 #
 # The suite runs in two processes of one thread each, which keeps two cores busy: RECINFER_TEST_WORKERS says another
@@ -17,9 +18,9 @@ platform=()
 for argument in "$@"; do
   case $argument in
     --slow) slow=true ;;
-    --gpu)
-      nvidia-smi -L >/dev/null 2>&1 || { echo "test: --gpu needs an NVIDIA GPU, and nvidia-smi finds none" >&2; exit 1; }
-      platform=(--gpu)
+    --gpu | --tensorrt)
+      nvidia-smi -L >/dev/null 2>&1 || { echo "test: $argument needs an NVIDIA GPU, and nvidia-smi finds none" >&2; exit 1; }
+      platform=("$argument")
       arguments+=(-m "gpu and not slow" tests/export tests/predict tests/train)
       ;;
     *) arguments+=("$argument") ;;

@@ -49,7 +49,7 @@ def pins(name: str) -> dict[str, str]:
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("name", ["cpu.txt", "gpu.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["cpu.txt", "gpu.txt", "tensorrt.txt", "dev.txt"])
 def test_every_requirement_is_pinned(name: str) -> None:
     for package, version in pins(name).items():
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", package), package
@@ -62,3 +62,5 @@ def test_gpu_and_cpu_differ_only_by_platform() -> None:
     assert all(gpu[name] == version for name, version in cpu.items() if name in gpu)
     assert gpu["fbgemm-gpu"] == cpu["fbgemm-gpu-cpu"] == "1.8.0"
     assert not set(cpu) & set(pins("dev.txt"))
+    # A GPU without NVIDIA's index has all but TensorRT.
+    assert not any("tensorrt" in name for name in gpu)
