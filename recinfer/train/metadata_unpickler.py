@@ -18,6 +18,7 @@ from recinfer.errors import ModelError
 from recinfer.train.metadata_records import Record, to_metadata
 
 PATHS = {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"}
+ENUMERATIONS = {"_MEM_FORMAT_ENCODING"}
 ALLOWED = {
     "torch.distributed.checkpoint.metadata": {
         "BytesStorageMetadata",
@@ -50,6 +51,8 @@ class MetadataUnpickler(pickle.Unpickler):
             return type(name, (Record,), {"name": name})
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
+        if (module, name) == ("builtins", "getattr"):
+            return _member
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
             return getattr(torch, name)
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no checkpoint needs")
@@ -57,6 +60,13 @@ class MetadataUnpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         """Refused: an index refers to nothing outside itself."""
         raise pickle.UnpicklingError("it refers to an object outside the file")
+
+
+def _member(kind: Any, name: Any) -> Record:
+    """A member of an enumeration, as early versions of Python 3.11 pickle it: ``getattr(class, name)``, and no more."""
+    if not (isinstance(kind, type) and issubclass(kind, Record) and kind.name in ENUMERATIONS and type(name) is str):
+        raise pickle.UnpicklingError("it names builtins.getattr, which no checkpoint needs but for memory formats")
+    return kind(name)
 
 
 def read_metadata(stream: BinaryIO, source: str) -> Metadata:

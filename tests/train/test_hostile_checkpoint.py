@@ -14,7 +14,7 @@ import pytest
 import torch
 from google.protobuf import text_format
 from torch.distributed.checkpoint import FileSystemReader
-from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex, TensorProperties
+from torch.distributed.checkpoint.metadata import _MEM_FORMAT_ENCODING, Metadata, MetadataIndex, TensorProperties
 
 import recinfer
 from recinfer.config.save import save_pipeline_config
@@ -25,6 +25,16 @@ from recinfer.train.checkpoint_storage import read_all, read_index
 from recinfer.train.metadata_unpickler import read_metadata
 
 from .conftest import DIN, make_table
+
+
+class Gets:
+    """Gets an attribute when unpickled."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, self.arguments
 
 
 class Opens:
@@ -249,3 +259,31 @@ def test_an_index_that_cannot_be_is_refused(home: Path, change: Callable[[Metada
     with pytest.raises(ModelError, match="is not a checkpoint index"):
         read_index(folder)
     assert whole and checkpoints(home / "model") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (torch.Size, "numel"),
+        (_MEM_FORMAT_ENCODING.TORCH_CONTIGUOUS_FORMAT, "value"),
+        (TensorProperties, "__init__"),
+        ({}, "clear"),
+    ],
+)
+def test_no_attribute_is_got_of_anything(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ModelError, match=r"(names|no checkpoint needs)"):
+        read_metadata(io.BytesIO(pickle.dumps(Gets(*arguments))), "index")
+
+
+def test_members_of_enumerations_are_read_as_early_versions_of_python_3_11_write_them(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = FileSystemReader(trained / "model" / "model.ckpt-2" / "model").read_metadata()
+    as_now = pickle.dumps(index)
+    monkeypatch.setattr(
+        _MEM_FORMAT_ENCODING, "__reduce_ex__", lambda member, protocol: (getattr, (type(member), member.name))
+    )
+    as_then = pickle.dumps(index)
+    assert b"getattr" in as_then
+    now, then = (read_metadata(io.BytesIO(each), "index") for each in (as_now, as_then))
+    assert then.state_dict_metadata == now.state_dict_metadata and then.storage_data == now.storage_data
