@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from torch import fx
@@ -11,10 +10,10 @@ from torch import fx
 from recinfer.export.compile import compile_ahead
 from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
 from recinfer.export.gpu_settings import write_gpu_settings
-from recinfer.export.sizes import free_sizes, rows_apart
-from recinfer.export.two_parts import EXAMPLE_ROWS, TwoParts, write_lookups
+from recinfer.export.sizes import limited
+from recinfer.export.two_parts import EXAMPLE_ROWS, write_lookups
 from recinfer.features.base import Feature
-from recinfer.predict.compiled_inputs import INTERFACE, Interface
+from recinfer.predict.compiled_inputs import INTERFACE
 from recinfer.predict.compiled_scorer import COMPILED
 
 
@@ -32,18 +31,10 @@ def write_aot(
         ModelError: the model cannot be split, or does not compile.
     """
     two = write_lookups(graph, features, folder)
-    interface = _limited(two, options.most_rows) if options.most_rows else two.interface
+    interface = two.interface
+    if options.most_rows:
+        interface = limited(interface, two.examples, EXAMPLE_ROWS, options.most_rows)
     interface.save(folder / INTERFACE)
     write_gpu_settings(folder, options)
     example = [each.to(options.device) for each in two.examples[0]]
     compile_ahead(two.parts.dense.to(options.device), interface, example, folder / COMPILED)
-
-
-def _limited(two: TwoParts, most_rows: int) -> Interface:
-    """The interface with the most of those sizes that follow from the batch's."""
-    sizes = {}
-    for name, found in free_sizes(two.interface, two.examples).items():
-        more = rows_apart(found, EXAMPLE_ROWS)
-        if more is not None:
-            sizes[name] = (0, most_rows + more)
-    return replace(two.interface, most_rows=most_rows, sizes=sizes)

@@ -60,10 +60,11 @@ def write_fastest(candidates: Mapping[str, Candidate], rows: pa.RecordBatch, wor
             (folders[kind] / path.name).symlink_to(path.resolve())
         try:
             write(folders[kind])
+            scorers[kind] = opened(folders[kind])
         except ModelError as error:
+            if kind == PORTABLE:
+                raise
             failed[kind] = error.message
-            continue
-        scorers[kind] = opened(folders[kind])
     found = dict(zip(scorers, speeds(list(scorers.values()), rows, ROUNDS), strict=True))
     best = max(found, key=lambda kind: found[kind].median)
     chosen = best if found[best].median > MARGIN * found[PORTABLE].median else PORTABLE

@@ -215,6 +215,8 @@ def _write_carried(job: ExportJob, graph: fx.GraphModule, work: Path) -> None:
         write_scripted(graph, job.features, work)
     if "eager" in job.carry:
         save_file({name: tensor.contiguous() for name, tensor in job.model.state_dict().items()}, work / WEIGHTS)
+        # Written for its owner alone, where all other files are as the umask has them.
+        (work / WEIGHTS).chmod((work / artifact.CONFIG).stat().st_mode)
 
 
 def _one_batch(rows: pa.Table) -> pa.RecordBatch:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch._inductor import config as inductor
+from torch._inductor.cpp_builder import get_cpp_compiler
+from torch._inductor.exc import InvalidCxxCompiler
 from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
@@ -39,6 +41,12 @@ def compile_ahead(
         {place: _free(interface, size) for place, size in enumerate(each.shape) if isinstance(size, str)}
         for each in interface.inputs
     )
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise ModelError(
+            "there is no C++ compiler to compile the model with", "install g++, or name one in CXX"
+        ) from error
     # One thread: the scorer's threads share the cores.
     settings = {"cpp.threads": 1, "aot_inductor.custom_ops_to_c_shims": dict(shims or {})}
     _compile(module, example, free, path, settings)

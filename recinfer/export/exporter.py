@@ -25,6 +25,8 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Ex
         OutputError: the folder holds something, or cannot be written.
         ParityError: the export's scores stray from the model's; nothing is left behind.
     """
+    # `new/../old` is `old`, which is there once `new` is made.
+    folder = folder.resolve()
     _check_target(folder, overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +36,8 @@ def write_export(job: ExportJob, folder: Path, *, overwrite: bool = False) -> Ex
     try:
         report = build_export(job, work)
         report.parity.check()
+        # Once more: making it took a while.
+        _check_target(folder, overwrite)
         _swap(work, folder)
     except OSError as error:
         raise OutputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -16,6 +17,23 @@ def free_sizes(interface: Interface, examples: Sequence[Sequence[torch.Tensor]])
     """Each free size in each of the examples, by name."""
     found = [interface.sizes_of(example) for example in examples]
     return {name: tuple(each[name] for each in found) for name in found[0]}
+
+
+def limited(
+    interface: Interface, examples: Sequence[Sequence[torch.Tensor]], rows: Sequence[int], most_rows: int
+) -> Interface:
+    """The interface for batches of so many rows at most, with the most of those sizes that follow from the batch's.
+
+    Args:
+        examples: inputs.
+        rows: of these examples.
+    """
+    sizes = {}
+    for name, found in free_sizes(interface, examples).items():
+        more = rows_apart(found, rows)
+        if more is not None:
+            sizes[name] = (0, most_rows + more)
+    return replace(interface, most_rows=most_rows, sizes=sizes)
 
 
 def size_ranges(

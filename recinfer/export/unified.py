@@ -13,6 +13,7 @@ from recinfer.export.compile_options import DEFAULT_OPTIONS, CompileOptions
 from recinfer.export.gpu_settings import write_gpu_settings
 from recinfer.export.operator_shim import lookup_shims
 from recinfer.export.script import CODE
+from recinfer.export.sizes import limited
 from recinfer.export.split import with_arguments
 from recinfer.export.two_parts import EXAMPLE_ROWS
 from recinfer.export.whole_steps import with_plain_steps
@@ -30,7 +31,7 @@ def write_unified(
     Args:
         graph: of the traced model over batched tables (:mod:`~recinfer.export.batched`); changed on the way.
         features: those that the model reads.
-        options: the device, which the graph's tables lie on.
+        options: the device, which the graph's tables lie on, and the largest batch, if it shall be limited.
 
     Raises:
         ModelError: the model does not compile.
@@ -43,6 +44,8 @@ def write_unified(
     with torch.no_grad():
         outputs = list(whole(*examples[0]))
     interface = interface_of(names, examples, outputs)
+    if options.most_rows:
+        interface = limited(interface, examples, EXAMPLE_ROWS, options.most_rows)
     interface.save(folder / INTERFACE)
     write_gpu_settings(folder, options)
     compile_ahead(whole, interface, examples[0], folder / COMPILED, lookup_shims(options.device.type))

@@ -41,6 +41,7 @@ class CompiledScorer(ExportedModel):
         rows, most = rows_of(tensors, self.features), self._compiled.interface.most_rows
         if most is not None and rows > most:
             return in_parts(self.run, tensors, rows, most)
+        self.lengths.refuse_misfits(tensors)
         return self.per_user(tensors, self._score)
 
     def _score(self, tensors: Tensors) -> Tensors:
@@ -65,7 +66,12 @@ class UnifiedScorer(ExportedModel):
         self._compiled = Compiled(folder, self.place)
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Scores one chunk without the interpreter's lock."""
+        """Scores one chunk without the interpreter's lock; a batch larger than the model takes is scored in parts."""
+        rows, most = rows_of(tensors, self.features), self._compiled.interface.most_rows
+        if most is not None and rows > most:
+            return in_parts(self.run, tensors, rows, most)
+        # Machine code looks at lengths no more than at anything else.
+        self.lengths.refuse_misfits(tensors)
         if self.place.device.type == "cuda":
             refuse_outside(tensors, self.features)
         return self._compiled.run(tensors)

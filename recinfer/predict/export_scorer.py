@@ -17,6 +17,7 @@ from recinfer.features.base import Feature
 from recinfer.features.side import user_side_names
 from recinfer.features.used import used_features
 from recinfer.predict.device import CPU, Place
+from recinfer.predict.length_check import LengthCheck
 from recinfer.predict.operators import load_operators
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.users import user_rows_of
@@ -44,6 +45,7 @@ class ExportedModel(Scorer):
         self._open(folder)
         features = used_features(config, build_features(config))
         self._check_table_sizes(features)
+        self.lengths = LengthCheck(features)
         self.user_rows = user_rows_of(folder, lambda: user_side_names(features))
         super().__init__(features, fingerprint, config.data_config)
 

@@ -153,4 +153,7 @@ def _what_differs(error: Exception) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, AttributeError):
+        # model-signing reads the curve of whatever key there is.
+        return "it is of no elliptic curve"
     return str(error).strip().splitlines()[0] if str(error).strip() else ""

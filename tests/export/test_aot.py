@@ -111,6 +111,25 @@ def test_every_model_compiles(tmp_path: Path, model: str, table_type: str, kind:
         check_equal(folder, model)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["aot", "aot-unified"])
+def test_a_batch_larger_than_the_model_takes_is_scored_in_parts(tmp_path: Path, kind: str) -> None:
+    options = CompileOptions(most_rows=64)
+    folder = write_export_of("multi_tower_din", tmp_path / "export", kind=kind, compile_options=options)
+    assert read_interface(folder / "compiled.json").most_rows == 64
+    check_equal(folder, "multi_tower_din")
+
+
+@pytest.mark.parametrize("key", ["user_id.lengths", "history__genres.key_lengths"])
+def test_lengths_that_do_not_fit_are_an_error(unified: Path, compiled: Path, key: str) -> None:
+    for folder in (unified, compiled):
+        scorer = load_scorer(folder)
+        tensors = scorer.parser(make_table(4, 1, nulls=0.0))
+        tensors[key][0] += 1000
+        with pytest.raises(ModelError, match=f"{key} add up to"), torch.inference_mode():
+            scorer.run(tensors)
+
+
 def test_one_compiled_file_has_its_tables_told(unified: Path) -> None:
     contents = inspect(unified)
     assert contents.kind == "aot-unified" and contents.inputs and contents.outputs

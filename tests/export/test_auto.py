@@ -121,6 +121,19 @@ def test_the_folder_may_be_named_from_where_one_stands(work: Path, monkeypatch: 
     assert choice.kind == "aot" and (work / "aot.bin").is_file()
 
 
+def test_a_kind_that_does_not_open_is_told(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, torchscript=100, other=150)
+
+    def fails(folder: Path) -> Scorer:
+        raise ModelError("does not start")
+
+    given = candidates()
+    choice, _ = auto.write_fastest({**given, "aot": (given["aot"][0], fails)}, ROWS, work)
+    assert choice.kind == "other" and choice.failed == {"aot": "does not start"}
+    with pytest.raises(ModelError, match="does not start"):
+        auto.write_fastest({**given, "torchscript": (given["torchscript"][0], fails)}, ROWS, work)
+
+
 def test_a_bug_is_no_reason_to_choose_another_kind(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, torchscript=100.0)
     with pytest.raises(ZeroDivisionError):

@@ -61,6 +61,14 @@ def test_a_compiler_that_links_libstdcpp_statically_makes_a_model_that_runs(
     assert not shares_runtime(path)
 
 
+def test_a_machine_without_a_compiler_says_so(tmp_path: Path) -> None:
+    with (
+        inductor.patch({"cpp.cxx": (None, "g++-that-is-not-there")}),
+        pytest.raises(ModelError, match=r"no C\+\+ compiler(.|\n)*install g\+\+"),
+    ):
+        compile_layer(tmp_path / "model.pt2")
+
+
 @pytest.mark.slow
 def test_a_compiler_that_cannot_do_otherwise_is_named(
     tmp_path: Path, static_compiler: str, monkeypatch: pytest.MonkeyPatch

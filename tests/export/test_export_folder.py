@@ -17,6 +17,7 @@ from recinfer.config.load import load_pipeline_config, parse_pipeline_config
 from recinfer.errors import ConfigError, ModelError, OutputError, ParityError
 from recinfer.export import exporter
 from recinfer.export.assets import gather_assets
+from recinfer.export.build import build_export
 from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 Exported = Callable[[str], Path]
@@ -230,3 +231,28 @@ def test_two_vocabularies_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigError, match="two vocabulary files are called 'words'"):
         gather_assets(parse_pipeline_config(features), tmp_path / "out")
+
+
+def test_what_came_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(job: Any, work: Path) -> Any:
+        (tmp_path / "export").mkdir()
+        (tmp_path / "export" / "precious.txt").touch()
+        return build_export(job, work)
+
+    monkeypatch.setattr(exporter, "build_export", build)
+    with pytest.raises(OutputError, match="exists and is not empty"):
+        write_export_of("deepfm", tmp_path / "export")
+    assert [path.name for path in tmp_path.iterdir()] == ["export"] and (tmp_path / "export" / "precious.txt").exists()
+
+
+def test_a_roundabout_name_hides_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "precious.txt").touch()
+    with pytest.raises(OutputError, match="exists and is not empty"):
+        write_export_of("deepfm", tmp_path / "new" / ".." / "notes")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+
+
+def test_all_files_may_be_read_by_the_same_people(tmp_path: Path) -> None:
+    folder = write_export_of("deepfm", tmp_path / "export", carry=frozenset({"eager"}))
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1

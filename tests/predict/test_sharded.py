@@ -231,7 +231,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, Any]
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_model_scores_sharded_as_it_does_plain(name: str, scored: dict[str, dict[int, Any]]) -> None:
-    assert all(each["worst"] <= 1e-6 for each in scored[name].values())
+    # Some units in the last place of float32: products of other sizes add in another order on some processors.
+    assert all(each["worst"] <= 4e-6 for each in scored[name].values())
     # Each rank got the scores of its own batches.
     assert {rank: each["batches"] for rank, each in scored[name].items()} == {0: [0], 1: [1, 2, 3]}
     kind = name.split()[-1]
