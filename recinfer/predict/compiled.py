@@ -82,7 +82,7 @@ class CompiledPackage:
             self._stream(),
             None,
         )
-        self._must(status, "failed")
+        self._must(status, "failed", "correct the input; if nothing is wrong with it, export the model again")
         capsules = [_NEW_CAPSULE(each, None, None) for each in results]
         return list(torch._C._aoti.alloc_tensors_by_stealing_from_void_ptrs(capsules))
 
@@ -118,12 +118,13 @@ class CompiledPackage:
         self._must(getattr(self._library, what)(self._handle, ctypes.byref(number)), "says nothing of its shape")
         return number.value
 
-    def _must(self, status: int, what: str) -> None:
+    def _must(self, status: int, what: str, hint: str = "export the model again") -> None:
         if status:
             said = ctypes.c_char_p()
             self._library.AOTInductorGetLastError(ctypes.byref(said))
-            why = (said.value or b"").decode(errors="replace").strip() or f"status {status}"
-            raise ModelError(f"the compiled model {self.path} {what}: {why}", "export the model again")
+            # Behind the first line comes where in the compiled code.
+            why = (said.value or b"").decode(errors="replace").strip().partition("\n")[0] or f"status {status}"
+            raise ModelError(f"the compiled model {self.path} {what}: {why}", hint)
 
 
 def _load_library(path: Path, folder: Path) -> ctypes.CDLL:
