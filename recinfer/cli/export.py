@@ -183,7 +183,7 @@ def _print_report(report: ExportReport, folder: Path) -> None:
     click.echo(table(["prediction", "largest difference", "mean"], rows))
     name, largest = parity.worst
     if name:
-        click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {parity.bound:.3g}")
+        click.echo(f"  accepted: {name} differs by {largest:.3g} at most, the bound is {parity.limit(name):.3g}")
     model, export = (report.speeds[side].median for side in ("eager", "export"))
     click.echo(f"speed: {export:,.0f} rows/s on one thread, {export / model:.2f} times the model's {model:,.0f}")
 

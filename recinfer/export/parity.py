@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,10 +23,16 @@ PRECISION_BOUNDS = {"": 0.0, "BF16": 5e-2, "FP16": 5e-3, "TF32": 5e-3}
 
 @dataclass(frozen=True)
 class Difference:
-    """Absolute differences of one prediction."""
+    """Absolute differences of one prediction.
+
+    Attributes:
+        largest, mean: NaN where a score is not a number in one of the two.
+        size: largest absolute value of the model's own.
+    """
 
     largest: float
     mean: float
+    size: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class ParityReport:
     Attributes:
         rows: compared.
         source: where the rows come from.
-        bound: on the largest difference of a prediction that is bounded.
+        bound: on the largest difference of a probability; of another bounded prediction, times its size.
         differences: by prediction.
     """
 
@@ -46,10 +53,21 @@ class ParityReport:
 
     @property
     def worst(self) -> tuple[str, float]:
-        """The bounded prediction with the largest difference, and that difference."""
-        bounded = {name: difference for name, difference in self.differences.items() if is_bounded(name)}
-        name = max(bounded, key=lambda each: bounded[each].largest) if bounded else ""
-        return name, bounded[name].largest if name else 0.0
+        """The bounded prediction that comes closest to its bound, or passes it furthest, and its largest difference."""
+        bounded = [name for name in self.differences if is_bounded(name)]
+        name = max(bounded, key=self._of_limit, default="")
+        return name, self.differences[name].largest if name else 0.0
+
+    def limit(self, name: str) -> float:
+        """The largest difference that a bounded prediction may show."""
+        return self.bound * (1.0 if name.startswith("probs") else self.differences[name].size)
+
+    def _of_limit(self, name: str) -> float:
+        """The largest difference of a prediction over its limit; what is no number is beyond any."""
+        largest, limit = self.differences[name].largest, self.limit(name)
+        if math.isnan(largest):
+            return math.inf
+        return largest / limit if limit > 0 else largest and math.inf
 
     def to_json(self) -> dict[str, Any]:
         """As ``recinfer.json`` holds it."""
@@ -62,9 +80,10 @@ class ParityReport:
             ParityError: the largest difference is above the bound, or a score is not a number in one of the two.
         """
         name, largest = self.worst
-        if not largest <= self.bound:
+        if name and not largest <= self.limit(name):
             raise ParityError(
-                f"the export's {name} differs by {largest:.3g} from the model's, above the bound of {self.bound:.3g} "
+                f"the export's {name} differs by {largest:.3g} from the model's, above the bound of "
+                f"{self.limit(name):.3g} "
                 f"({self.rows} rows of {self.source})",
                 "choose a finer table type, or set --parity-bound if such a difference is acceptable",
             )
@@ -99,10 +118,11 @@ def default_bound(tables: Sequence[str], dense: str = "none", *precisions: str) 
 
 
 def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:
-    distance = np.abs(_flat(left) - _flat(right))
+    model = _flat(left)
+    distance = np.abs(model - _flat(right))
     if not len(distance):
         return Difference(0.0, 0.0)
-    return Difference(float(distance.max()), float(distance.mean()))
+    return Difference(float(distance.max()), float(distance.mean()), float(np.abs(model).max()))
 
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:

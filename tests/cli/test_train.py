@@ -138,7 +138,7 @@ def test_the_report_of_an_export_is_printed_kept_and_shown(
     manifest = json.loads((target / "recinfer.json").read_text())
     assert {name: manifest[name] for name in report} == report
     assert report["types"].items() >= {"quant_emb": "INT8", "quant_ec_emb": "FP32", "quant_dense": "int8"}.items()
-    assert {"largest", "mean"} == report["parity"]["differences"]["probs"].keys()
+    assert {"largest", "mean", "size"} == report["parity"]["differences"]["probs"].keys()
     assert report["auc"]["probs"]["change"] == report["auc"]["probs"]["second"] - report["auc"]["probs"]["first"]
     assert report["bytes"] > 0 and report["speeds"].keys() == {"eager", "export"} and report["choice"] is None
     shown = json.loads(run("inspect", target, "--json").stdout)
