@@ -18,7 +18,7 @@ from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer, U
 from recinfer.predict.device import CPU, device_of
 from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
 from recinfer.predict.machine import Machine, this_machine
-from recinfer.predict.manifest_check import MANIFEST, check_files
+from recinfer.predict.manifest_check import MANIFEST, check_files, check_shape
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.tensorrt_scorer import ENGINE, TensorRTScorer
 
@@ -101,9 +101,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The content of ``recinfer.json``; empty for a folder of the reference, which has none.
 
     Raises:
-        ModelError: it does not parse.
+        ModelError: it is damaged.
     """
-    return read_json_object(folder / MANIFEST, "export the model again")
+    manifest = read_json_object(folder / MANIFEST, "export the model again")
+    check_shape(manifest, folder / MANIFEST)
+    return manifest
 
 
 def kind_of(manifest: Mapping[str, Any], folder: Path) -> str:
