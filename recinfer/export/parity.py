@@ -26,8 +26,8 @@ class Difference:
     """Absolute differences of one prediction.
 
     Attributes:
-        largest, mean: NaN where a score is not a number in one of the two.
-        size: largest absolute value of the model's own.
+        largest, mean: NaN where a score is not a number in one of the two alone; in both it counts as equal.
+        size: largest absolute value of the model's own that are finite.
     """
 
     largest: float
@@ -60,14 +60,17 @@ class ParityReport:
 
     def limit(self, name: str) -> float:
         """The largest difference that a bounded prediction may show."""
-        return self.bound * (1.0 if name.startswith("probs") else self.differences[name].size)
+        return self.bound * (1.0 if _is_probability(name) else self.differences[name].size)
 
     def _of_limit(self, name: str) -> float:
         """The largest difference of a prediction over its limit; what is no number is beyond any."""
         largest, limit = self.differences[name].largest, self.limit(name)
         if math.isnan(largest):
             return math.inf
-        return largest / limit if limit > 0 else largest and math.inf
+        if largest == limit:
+            # Both may be infinite, or 0, whose ratio is no number.
+            return 1.0 if largest else 0.0
+        return largest / limit if limit > 0 else math.inf
 
     def to_json(self) -> dict[str, Any]:
         """As ``recinfer.json`` holds it."""
@@ -77,15 +80,19 @@ class ParityReport:
         """Refuses an export that strays too far.
 
         Raises:
-            ParityError: the largest difference is above the bound, or a score is not a number in one of the two.
+            ParityError: a prediction differs by more than its limit, or is not a number in one of the two alone.
         """
         name, largest = self.worst
         if name and not largest <= self.limit(name):
+            of, what = (
+                ("", "")
+                if _is_probability(name)
+                else (f", {self.bound:.3g} of its largest value", f", a part of the largest {name},")
+            )
             raise ParityError(
                 f"the export's {name} differs by {largest:.3g} from the model's, above the bound of "
-                f"{self.limit(name):.3g} "
-                f"({self.rows} rows of {self.source})",
-                "choose a finer table type, or set --parity-bound if such a difference is acceptable",
+                f"{self.limit(name):.3g}{of} ({self.rows} rows of {self.source})",
+                f"choose a finer table type, or set --parity-bound{what} if such a difference is acceptable",
             )
 
 
@@ -110,6 +117,11 @@ def is_bounded(name: str) -> bool:
     return not name.startswith("logits")
 
 
+def _is_probability(name: str) -> bool:
+    """Whether the bound is on differences as they are: other predictions have a scale of their own."""
+    return name.startswith("probs")
+
+
 def default_bound(tables: Sequence[str], dense: str = "none", *precisions: str) -> float:
     """The bound for an export with tables and layers of these types, and products of these precisions."""
     return max(
@@ -118,11 +130,15 @@ def default_bound(tables: Sequence[str], dense: str = "none", *precisions: str) 
 
 
 def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:
-    model = _flat(left)
-    distance = np.abs(model - _flat(right))
-    if not len(distance):
+    model, export = _flat(left), _flat(right)
+    if not len(model):
         return Difference(0.0, 0.0)
-    return Difference(float(distance.max()), float(distance.mean()), float(np.abs(model).max()))
+    # Infinity less infinity is no number, so what is the same in both is told apart first.
+    same = (model == export) | (np.isnan(model) & np.isnan(export))
+    distance = np.abs(np.subtract(model, export, out=np.zeros_like(model), where=~same))
+    # An infinite score would allow any difference of the others.
+    size = np.abs(model[np.isfinite(model)]).max(initial=0.0)
+    return Difference(float(distance.max()), float(distance.mean()), float(size))
 
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:

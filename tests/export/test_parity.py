@@ -53,3 +53,39 @@ def test_what_is_no_probability_is_held_by_its_size() -> None:
     compare(columns(y=[0.0], probs=[0.5]), columns(y=[0.0], probs=[0.5]), "here", 1e-4).check()
     with pytest.raises(ParityError, match="y differs"):
         compare(columns(y=[0.0], probs=[0.5]), columns(y=[1.0], probs=[0.5]), "here", 1e-4).check()
+
+
+def test_what_is_no_number_in_both_is_equal() -> None:
+    nan, inf = float("nan"), float("inf")
+    same = columns(probs=[0.5, nan], y=[-inf, 4.0])
+    report = compare(same, columns(probs=[0.25, nan], y=[-inf, 3.0]), "here", 0.3)
+    assert report.differences == {"probs": Difference(0.25, 0.125, 0.5), "y": Difference(1.0, 0.5, 4.0)}
+    report.check()
+    compare(columns(y=[nan, nan]), columns(y=[nan, nan]), "here", 0.0).check()
+    for strays in (columns(probs=[nan, nan], y=[-inf, 4.0]), columns(probs=[0.5, 0.5], y=[-inf, 4.0])):
+        with pytest.raises(ParityError, match="probs differs by nan"):
+            compare(same, strays, "here", 1.0).check()
+
+
+@pytest.mark.parametrize("huge", [float("inf"), float("nan")])
+def test_a_score_that_is_not_finite_does_not_loosen_the_bound_of_others(huge: float) -> None:
+    with pytest.raises(ParityError, match=r"y differs by 1 .* above the bound of 0\.2"):
+        compare(columns(y=[huge, 2.0]), columns(y=[huge, 1.0]), "here", 0.1).check()
+    with pytest.raises(ParityError, match="y differs by inf"):
+        compare(columns(y=[1.0, 2.0]), columns(y=[float("inf"), 2.0]), "here", 0.1).check()
+
+
+def test_no_bound_hides_what_is_no_number() -> None:
+    inf = float("inf")
+    left, right = columns(y=[1.0], probs=[0.5]), columns(y=[inf], probs=[float("nan")])
+    with pytest.raises(ParityError, match="probs differs by nan"):
+        compare(left, right, "here", inf).check()
+
+
+def test_a_refusal_says_what_the_bound_is_of() -> None:
+    with pytest.raises(ParityError, match=r"above the bound of 0\.2, 0\.1 of its largest value \(1 row") as caught:
+        compare(columns(y=[2.0]), columns(y=[1.0]), "here", 0.1).check()
+    assert "--parity-bound, a part of the largest y" in (caught.value.hint or "")
+    with pytest.raises(ParityError, match=r"above the bound of 0\.1 \(1 row") as caught:
+        compare(columns(probs=[0.5]), columns(probs=[0.1]), "here", 0.1).check()
+    assert "largest" not in (caught.value.hint or "")
