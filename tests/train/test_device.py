@@ -61,16 +61,19 @@ def evaluated(config: Any, data: Path, folder: Path, device: torch.device) -> di
 @pytest.mark.parametrize("tables", ["num_buckets: 30", ZERO_COLLISION], ids=["plain", "zero-collision"])
 def test_a_gpu_learns_what_a_processor_learns(tables: str, data: Path, tmp_path: Path) -> None:
     config = config_of("train_config { num_epochs: 3 }", tables)
+    # Adam divides a gradient by its size. That of a bias before a softmax is 0 but for rounding, which differs between
+    # devices: noise of 1e-9 moves parameters by 0.1 in these steps, on one processor too.
+    config.train_config.dense_optimizer.sgd_optimizer.lr = 0.3
     wanted, wanted_losses = run(config, data, tmp_path / "cpu", torch.device("cpu"))
     found, losses = run(config, data, tmp_path / "gpu", GPU)
     assert (found.step, found.rows) == (wanted.step, wanted.rows)
-    assert losses == pytest.approx(wanted_losses, rel=1e-3)
+    assert losses == pytest.approx(wanted_losses, rel=1e-4)
     left, right = (read_all(report.checkpoint / "model") for report in (wanted, found))
     assert left.keys() == right.keys()
     for name, tensor in left.items():
         if isinstance(tensor, torch.Tensor):
             torch.testing.assert_close(
-                right[name], tensor, rtol=1e-2, atol=1e-3, msg=lambda said, name=name: name + said
+                right[name], tensor, rtol=1e-3, atol=1e-4, msg=lambda said, name=name: name + said
             )
     assert evaluated(config, data, tmp_path / "gpu", GPU) == pytest.approx(
         evaluated(config, data, tmp_path / "gpu", torch.device("cpu")), abs=1e-5
