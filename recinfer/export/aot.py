@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import fx
@@ -34,7 +35,7 @@ def write_aot(
     interface = two.interface
     if options.most_rows:
         interface = limited(interface, two.examples, EXAMPLE_ROWS, options.most_rows)
-    interface.save(folder / INTERFACE)
     write_gpu_settings(folder, options)
     example = [each.to(options.device) for each in two.examples[0]]
-    compile_ahead(two.parts.dense.to(options.device), interface, example, folder / COMPILED)
+    operators = compile_ahead(two.parts.dense.to(options.device), interface, example, folder / COMPILED)
+    replace(interface, operators=operators).save(folder / INTERFACE)

@@ -16,6 +16,7 @@ import torch
 
 from recinfer.predict.device import CPU
 from recinfer.predict.machine import gpu_architecture, this_machine
+from recinfer.predict.manifest import FORMAT, MANIFEST
 
 # The programs of all kinds, one of which every export has.
 SCRIPTED = "scripted_model.pt"
@@ -23,9 +24,7 @@ MODELS = (SCRIPTED, "aoti_model.pt2", "trt_model.pt2")
 CONFIG = "pipeline.config"
 FEATURES = "fg.json"
 SWITCHES = "model_acc.json"
-MANIFEST = "recinfer.json"
 
-FORMAT = 1
 PACKAGES = ("recinfer", "torch", "torchrec", "fbgemm-gpu-cpu", "fbgemm-gpu", "pyarrow", "torch-tensorrt", "tensorrt")
 
 

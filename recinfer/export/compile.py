@@ -15,6 +15,7 @@ from torch.fx.experimental import _config as shapes
 
 from recinfer.errors import ModelError
 from recinfer.export.cpp_runtime import SHARED, shares_runtime
+from recinfer.export.program_operators import program_operators
 from recinfer.predict.compiled_inputs import Interface
 
 
@@ -24,7 +25,7 @@ def compile_ahead(
     example: Sequence[torch.Tensor],
     path: Path,
     shims: Mapping[Any, list[str]] | None = None,
-) -> None:
+) -> dict[str, int]:
     """Writes an AOTInductor package for processors like this one, or for GPUs like the one that the module lies on.
 
     Args:
@@ -33,6 +34,9 @@ def compile_ahead(
         example: inputs, of several rows and steps, on the module's device.
         path: of the package, ``.pt2``.
         shims: C functions of operators that are not torch's own.
+
+    Returns:
+        The operators that it was compiled from, and how often each occurs.
 
     Raises:
         ModelError: torch.export or the compiler does not take the model, or the compiler links what cannot be loaded.
@@ -49,7 +53,7 @@ def compile_ahead(
         ) from error
     # One thread: the scorer's threads share the cores.
     settings = {"cpp.threads": 1, "aot_inductor.custom_ops_to_c_shims": dict(shims or {})}
-    _compile(module, example, free, path, settings)
+    operators = _compile(module, example, free, path, settings)
     if not shares_runtime(path):
         _compile(module, example, free, path, {**settings, "aot_inductor.custom_op_libs": [SHARED]})
     if not shares_runtime(path):
@@ -57,17 +61,21 @@ def compile_ahead(
             "the C++ compiler links libstdc++ into what it makes: the model would crash beside torch",
             "install a g++ with its shared libstdc++, or name one in CXX",
         )
+    return operators
 
 
 def _compile(
     module: nn.Module, example: Sequence[torch.Tensor], free: Any, path: Path, settings: Mapping[str, Any]
-) -> None:
+) -> dict[str, int]:
     # `backed_size_oblivious`, else a batch of one row is refused.
     oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with torch.no_grad(), oblivious, inductor.patch(dict(settings)):
         try:
             program = torch.export.export(module, tuple(example), dynamic_shapes=free, strict=False)
+            # Compiling changes the program.
+            operators = program_operators(program)
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+            return operators
         except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
             said = str(error).strip().splitlines()
             raise ModelError(

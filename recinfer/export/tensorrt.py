@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch.fx.experimental import _config as shapes
 from recinfer.errors import ModelError
 from recinfer.export.compile_options import TRT_ROWS, CompileOptions
 from recinfer.export.gpu_settings import write_gpu_settings
+from recinfer.export.program_operators import program_operators
 from recinfer.export.sizes import free_sizes, size_ranges
 from recinfer.export.tensorrt_compiler import Compiler, TensorRT
 from recinfer.export.timing import milliseconds
@@ -49,19 +51,33 @@ def write_trt(
     compiler.check()
     two = write_lookups(graph, features, folder)
     interface = _profiled(two, features, options)
-    interface.save(folder / INTERFACE)
     write_gpu_settings(folder, options)
     device = compiler.device or options.device
     example = [each.to(device) for each in _usual_inputs(two, interface, features, options)]
     dense = tuple_outputs(two.parts.dense).to(device)
-    made = compile_dense(dense, interface, example, options, compiler, folder / ENGINE)
+    program = export_dense(dense, interface, example)
+    interface = replace(interface, operators=program_operators(program))
+    interface.save(folder / INTERFACE)
+    made = compile_program(program, interface, example, options, compiler, folder / ENGINE)
     if options.debug:
         times = {"torch_ms": milliseconds(dense, example), "tensorrt_ms": milliseconds(made, example)}
         (folder / TIMING).write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
 
 
-def compile_dense(
-    dense: torch.nn.Module,
+def export_dense(
+    dense: torch.nn.Module, interface: Interface, example: Sequence[torch.Tensor]
+) -> torch.export.ExportedProgram:
+    """The dense part as a program whose free sizes stay free.
+
+    Raises:
+        ModelError: torch.export does not take the model.
+    """
+    with _refused_by_compiler():
+        return torch.export.export(dense, tuple(example), dynamic_shapes=dynamic_shapes(interface), strict=False)
+
+
+def compile_program(
+    program: torch.export.ExportedProgram,
     interface: Interface,
     example: Sequence[torch.Tensor],
     options: CompileOptions,
@@ -71,22 +87,26 @@ def compile_dense(
     """Compiles a dense part and saves it; returns what was saved, as a module.
 
     Raises:
-        ModelError: torch.export or TensorRT does not take the model.
+        ModelError: TensorRT does not take the model.
     """
-    ranges = dynamic_shapes(interface)
+    with _refused_by_compiler():
+        made = compiler.compile(program, interface, example, options)
+        compiler.save(made, path, example, dynamic_shapes(interface))
+    return made
+
+
+@contextmanager
+def _refused_by_compiler() -> Iterator[None]:
     # `backed_size_oblivious`, else export adds guards that tell sizes of 1 apart.
     oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with torch.no_grad(), oblivious:
-        try:
-            program = torch.export.export(dense, tuple(example), dynamic_shapes=ranges, strict=False)
-            made = compiler.compile(program, interface, example, options)
-            compiler.save(made, path, example, ranges)
-        except (RuntimeError, ValueError, AssertionError, TypeError, torch._dynamo.exc.UserError) as error:
-            said = str(error).strip().splitlines()
-            raise ModelError(
-                f"TensorRT does not compile the model: {said[0] if said else repr(error)}", "export without --trt"
-            ) from error
-    return made
+    try:
+        with torch.no_grad(), oblivious:
+            yield
+    except (RuntimeError, ValueError, AssertionError, TypeError, torch._dynamo.exc.UserError) as error:
+        said = str(error).strip().splitlines()
+        raise ModelError(
+            f"TensorRT does not compile the model: {said[0] if said else repr(error)}", "export without --trt"
+        ) from error
 
 
 def dynamic_shapes(interface: Interface) -> tuple[dict[int, object], ...]:

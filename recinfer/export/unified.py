@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,6 +47,7 @@ def write_unified(
     interface = interface_of(names, examples, outputs)
     if options.most_rows:
         interface = limited(interface, examples, EXAMPLE_ROWS, options.most_rows)
-    interface.save(folder / INTERFACE)
     write_gpu_settings(folder, options)
-    compile_ahead(whole, interface, examples[0], folder / COMPILED, lookup_shims(options.device.type))
+    shims = lookup_shims(options.device.type)
+    operators = compile_ahead(whole, interface, examples[0], folder / COMPILED, shims)
+    replace(interface, operators=operators).save(folder / INTERFACE)

@@ -118,7 +118,8 @@ def _read(data: str, scorers: list[Scorer], labels: list[str], rows: int) -> pa.
 
 def _side(path: PathLike, speed: Any) -> Any:
     from recinfer.export.comparison import Side
-    from recinfer.predict.open_export import is_export, kind_of, read_manifest
+    from recinfer.predict.manifest import read_manifest
+    from recinfer.predict.open_export import is_export, kind_of
 
     given = local_model(path)
     files = [each for each in given.rglob("*") if each.is_file()] if given.is_dir() else [given]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,10 @@ CONFIG = "pipeline.config"
 SWITCHES = "model_acc.json"
 SCRIPTED, SPARSE = "scripted_model.pt", "scripted_sparse_model.pt"
 # What recinfer.json says of how an export was made, and of its scores and speed then.
-REPORTED = ("versions", "folded", "parity", "types", "auc", "speeds", "choice")
+REPORTED = (
+    "created_by", "created_at", "device", "versions", "folded", "parity", "types", "auc", "speeds", "choice",
+    "quantized_layers",
+)  # fmt: skip
 # What recinfer.json says of the machine that an export needs.
 NEEDS = ("machine", "cpu_features", "gpu")
 
@@ -33,13 +37,15 @@ def inspect(export_dir: PathLike) -> Contents:
     Raises:
         ModelError: the folder is no export, or is damaged.
     """
+    from recinfer.data.json_object import read_json_object
     from recinfer.export.contents import Contents, input_tensors
     from recinfer.export.scripted_tables import HeldTable
     from recinfer.predict import signature
     from recinfer.predict.compatibility import check, for_gpu
     from recinfer.predict.machine import this_machine
+    from recinfer.predict.manifest import HINT, read_manifest
     from recinfer.predict.manifest_check import check_files
-    from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of, read_manifest
+    from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of
 
     folder = local_model(export_dir)
     if not is_export(folder):
@@ -53,32 +59,28 @@ def inspect(export_dir: PathLike) -> Contents:
     return Contents(
         folder=str(export_dir),
         kind=kind,
-        **_said(manifest),
-        needs={name: manifest[name] for name in NEEDS if manifest.get(name)},
+        **_said(manifest, REPORTED),
+        needs=_said(manifest, NEEDS),
         files={path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder)},
         checked=len(checked),
         signed=(folder / signature.SIGNATURE).is_file(),
         fallbacks=carried_fallbacks(folder, kind),
         differences=[str(each) for each in check(manifest, this_machine(gpu=for_gpu(manifest)))],
-        switches=_switches(folder),
+        switches=read_json_object(folder / SWITCHES, HINT),
         columns=manifest.get("inputs") or {feature.name: str(feature.arrow_type) for feature in features},
         inputs=input_tensors(found.input_keys, features),
         outputs=manifest.get("outputs") or dict.fromkeys(found.output_keys, ""),
         tables=found.tables or [HeldTable(**each) for each in manifest.get("tables", [])],
-        operators=found.operators,
+        operators=_merged(found.operators, _compiled_operators(folder)),
         parameters=found.parameters,
         parameter_bytes=found.parameter_bytes,
-        quantized_layers=list(manifest.get("quantized_layers", [])),
         notes=notes,
     )
 
 
-def _said(manifest: dict[str, Any]) -> dict[str, Any]:
+def _said(manifest: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """What the manifest says as it is."""
-    words: dict[str, Any] = {
-        name: str(manifest[name]) for name in ("created_by", "created_at", "device") if name in manifest
-    }
-    return words | {name: dict(manifest[name]) for name in REPORTED if manifest.get(name)}
+    return {name: manifest[name] for name in names if manifest.get(name)}
 
 
 def _from_config(folder: Path, notes: list[str]) -> tuple[list[Feature], list[tuple[str, list[Declared]]]]:
@@ -118,20 +120,25 @@ def _scripted(
     for name in names:
         if (folder / name).is_file():
             if name == SPARSE:
-                notes.append(f"tables, operators and layers are those of {name}; the dense part is machine code")
+                notes.append(f"tables and layers are those of {name}; the dense part is machine code")
             return scripted_contents(load_scripted(folder / name), declared)
-    notes.append("there is no scripted file: operators and layers of machine code cannot be listed")
+    notes.append("there is no scripted file: layers of machine code cannot be listed")
     return ScriptedContents([], {}, 0, 0, [], [])
 
 
-def _switches(folder: Path) -> dict[str, Any]:
-    path = folder / SWITCHES
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}", "export the model again") from error
+def _compiled_operators(folder: Path) -> Mapping[str, int]:
+    """Operators that machine code was made of; the reference's exports do not say."""
+    from recinfer.predict.compiled_inputs import INTERFACE, read_interface
+
+    return read_interface(folder / INTERFACE).operators if (folder / INTERFACE).is_file() else {}
+
+
+def _merged(*counts: Mapping[str, int]) -> dict[str, int]:
+    """The sum of counts, most frequent first."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _files(folder: Path) -> list[Path]:

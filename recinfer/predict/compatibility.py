@@ -1,7 +1,7 @@
 """Whether an export runs on a machine: what its manifest asks for against what is there.
 
 A scripted export carries no compiled code: an older one loads in any newer torch, and what an older torch lacks shows
-when the file loads. So only a format from the future is refused, and versions from the future are warned about.
+when the file loads. So versions from the future are only warned about.
 Compiled exports hold machine code and call the libraries that they were built with by their binary interface: there a
 difference can be a crash or a wrong score, and is refused.
 """
@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from recinfer.errors import ModelError
 from recinfer.predict.machine import Machine
+from recinfer.predict.manifest import Manifest
 
-# The newest format of recinfer.json that this version reads.
-FORMAT = 1
 SCRIPTED_KIND = "torchscript"
 COMPILED_KINDS = ("aot", "aot-unified", "trt")
 
@@ -48,7 +46,7 @@ class Mismatch:
         return f"{self.what}: it asks for {self.needed}, here is {self.found}"
 
 
-def check(manifest: Mapping[str, Any], machine: Machine) -> list[Mismatch]:
+def check(manifest: Manifest, machine: Machine) -> list[Mismatch]:
     """Holds a manifest against a machine.
 
     Args:
@@ -58,11 +56,11 @@ def check(manifest: Mapping[str, Any], machine: Machine) -> list[Mismatch]:
     Returns:
         All differences that matter, those that are fatal first.
     """
-    rules: tuple[Callable[[Mapping[str, Any], Machine], Iterator[Mismatch]], ...]
+    rules: tuple[Callable[[Manifest, Machine], Iterator[Mismatch]], ...]
     if manifest.get("kind", SCRIPTED_KIND) in COMPILED_KINDS:
-        rules = (_format, _architecture, _instruction_sets, _gpu, _built_against)
+        rules = (_architecture, _instruction_sets, _gpu, _built_against)
     else:
-        rules = (_format, _newer_versions)
+        rules = (_newer_versions,)
     found = [mismatch for rule in rules for mismatch in rule(manifest, machine)]
     return sorted(found, key=lambda mismatch: not mismatch.fatal)
 
@@ -78,28 +76,26 @@ def refuse(folder: object, kind: str, fatal: list[Mismatch], fallbacks: list[str
     """
     lines = "\n".join(f"  - {mismatch}" for mismatch in fatal)
     use = f"--fallback {' or '.join(fallbacks)} runs what the folder carries besides, or " if fallbacks else ""
-    if any(mismatch.what == "format" for mismatch in fatal):
-        hint = "install a newer recinfer"
-    elif all(mismatch.what == "device" for mismatch in fatal):
+    if all(mismatch.what == "device" for mismatch in fatal):
         hint = f"{use}leave --device out, or export again with it"
     else:
         hint = f"{use}export again on such a machine, or install the versions that it was made with"
     return ModelError(f"{folder}: this export ({kind}) does not run here:\n{lines}", hint)
 
 
-def for_gpu(manifest: Mapping[str, Any]) -> bool:
+def for_gpu(manifest: Manifest) -> bool:
     """Whether an export was made for a GPU."""
-    return str(manifest.get("device", "cpu")).startswith("cuda")
+    return manifest.get("device", "cpu").startswith("cuda")
 
 
-def on_device(manifest: Mapping[str, Any], asked: str) -> Iterator[Mismatch]:
+def on_device(manifest: Manifest, asked: str) -> Iterator[Mismatch]:
     """Whether an export scores on a device that the user asks for.
 
     Args:
         asked: ``cpu`` or ``cuda``; "" for whichever it was made for.
     """
     # An export of the reference does not say what it was made for.
-    made_for = str(manifest.get("device", asked)).partition(":")[0]
+    made_for = manifest.get("device", asked).partition(":")[0]
     if asked and asked != made_for:
         yield Mismatch("device", made_for, f"--device {asked}", True)
 
@@ -117,26 +113,20 @@ def version_parts(text: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
-def _format(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
-    written = manifest.get("format", FORMAT)
-    if not isinstance(written, int) or written > FORMAT:
-        yield Mismatch("format", str(written), f"{FORMAT} at most", True)
-
-
-def _newer_versions(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
+def _newer_versions(manifest: Manifest, machine: Machine) -> Iterator[Mismatch]:
     for name in ("torch", "fbgemm"):
         needed, found = _version(manifest.get("versions", {}), name), _version(machine.versions, name)
         if needed and found and version_parts(needed)[:2] > version_parts(found)[:2]:
             yield Mismatch(name, f"{needed} or newer", found, False)
 
 
-def _architecture(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
+def _architecture(manifest: Manifest, machine: Machine) -> Iterator[Mismatch]:
     needed = manifest.get("machine", "")
     if needed and needed != machine.machine:
         yield Mismatch("processor architecture", needed, machine.machine, True)
 
 
-def _instruction_sets(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
+def _instruction_sets(manifest: Manifest, machine: Machine) -> Iterator[Mismatch]:
     # Another architecture lacks them all, which is said already.
     if manifest.get("machine", machine.machine) != machine.machine:
         return
@@ -149,17 +139,17 @@ def _instruction_sets(manifest: Mapping[str, Any], machine: Machine) -> Iterator
         yield Mismatch("processor", f"the instruction sets {', '.join(missing)}", "a processor without them", True)
 
 
-def _gpu(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
+def _gpu(manifest: Manifest, machine: Machine) -> Iterator[Mismatch]:
     if not for_gpu(manifest):
         return
-    needed = str(manifest.get("gpu", ""))
+    needed = manifest.get("gpu", "")
     if not machine.gpu:
         yield Mismatch("GPU", needed or "one", "none", True)
     elif needed and needed != machine.gpu:
         yield Mismatch("GPU architecture", needed, machine.gpu, True)
 
 
-def _built_against(manifest: Mapping[str, Any], machine: Machine) -> Iterator[Mismatch]:
+def _built_against(manifest: Manifest, machine: Machine) -> Iterator[Mismatch]:
     for name, parts in BUILT_AGAINST[manifest["kind"]].items():
         needed, found = _version(manifest.get("versions", {}), name), _version(machine.versions, name)
         if needed and version_parts(needed)[:parts] != version_parts(found)[:parts]:

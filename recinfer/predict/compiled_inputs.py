@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 
+from recinfer.data.json_object import read_json_object, shaped
 from recinfer.errors import ModelError
 
 INTERFACE = "compiled.json"
+Size = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class CompiledInput:
 
     name: str
     dtype: str
-    shape: tuple[int | str, ...]
+    shape: tuple[Size | str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,14 @@ class Interface:
     Attributes:
         most_rows: of a batch that it takes; None for any.
         sizes: least and most of those free sizes that it is limited in, by name.
+        operators: that it was compiled from, and how often each occurs; for people.
     """
 
     inputs: tuple[CompiledInput, ...]
     outputs: tuple[str, ...]
-    most_rows: int | None = None
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    most_rows: Count | None = None
+    sizes: Mapping[str, tuple[Size, Count]] = field(default_factory=dict)
+    operators: Mapping[str, int] = field(default_factory=dict)
 
     def arrange(self, given: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         """The inputs in the model's order, contiguous.
@@ -73,17 +79,8 @@ def read_interface(path: Path) -> Interface:
     Raises:
         ModelError: it is no such file.
     """
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        inputs = tuple(
-            CompiledInput(str(each["name"]), str(each["dtype"]), tuple(each["shape"])) for each in content["inputs"]
-        )
-        most_rows = content.get("most_rows")
-        sizes = {str(name): (int(least), int(most)) for name, (least, most) in content.get("sizes", {}).items()}
-        outputs = tuple(str(each) for each in content["outputs"])
-        return Interface(inputs, outputs, None if most_rows is None else int(most_rows), sizes)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} does not say what the compiled model takes: {error!r}", "export again") from error
+    hint = "export the model again"
+    return shaped(read_json_object(path, hint), Interface, path, hint)
 
 
 def interface_of(names: Sequence[str], examples: Sequence[Sequence[torch.Tensor]], outputs: Sequence[str]) -> Interface:

@@ -6,11 +6,12 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from recinfer.data.json_object import read_json_object
+from recinfer.data.json_object import read_json_object, shaped
 from recinfer.data.parser import Tensors
 from recinfer.env import read_environment
 from recinfer.errors import ModelError, UsageError
@@ -18,6 +19,14 @@ from recinfer.errors import ModelError, UsageError
 CPU = torch.device("cpu")
 # How an export for a GPU multiplies; the file lies in its folder.
 GPU_SETTINGS = "gpu.json"
+
+
+@dataclass(frozen=True)
+class GpuSettings:
+    """Whether products on a GPU may round their inputs to TF32: cuDNN's, and those of matrices."""
+
+    cudnn_allow_tf32: bool = False
+    cuda_matmul_allow_tf32: bool = False
 
 
 def device_of(name: str) -> torch.device:
@@ -54,9 +63,10 @@ def allow_tf32(folder: Path) -> None:
     Raises:
         ModelError: its ``gpu.json`` is damaged.
     """
-    settings = read_json_object(folder / GPU_SETTINGS, "export the model again")
-    torch.backends.cudnn.allow_tf32 = bool(settings.get("cudnn_allow_tf32"))
-    torch.backends.cuda.matmul.allow_tf32 = bool(settings.get("cuda_matmul_allow_tf32"))
+    path, hint = folder / GPU_SETTINGS, "export the model again"
+    settings = shaped(read_json_object(path, hint), GpuSettings, path, hint)
+    torch.backends.cudnn.allow_tf32 = settings.cudnn_allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = settings.cuda_matmul_allow_tf32
 
 
 class Place:

@@ -6,11 +6,9 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from recinfer.data.json_object import read_json_object
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
 from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, on_device, refuse
@@ -18,7 +16,8 @@ from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer, U
 from recinfer.predict.device import CPU, device_of
 from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
 from recinfer.predict.machine import Machine, this_machine
-from recinfer.predict.manifest_check import MANIFEST, check_files, check_shape
+from recinfer.predict.manifest import MANIFEST, Manifest, read_manifest
+from recinfer.predict.manifest_check import check_files
 from recinfer.predict.scorer import Scorer
 from recinfer.predict.tensorrt_scorer import ENGINE, TensorRTScorer
 
@@ -97,21 +96,10 @@ def open_export(
     return eager(folder / CONFIG, folder / WEIGHTS)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The content of ``recinfer.json``; empty for a folder of the reference, which has none.
-
-    Raises:
-        ModelError: it is damaged.
-    """
-    manifest = read_json_object(folder / MANIFEST, "export the model again")
-    check_shape(manifest, folder / MANIFEST)
-    return manifest
-
-
-def kind_of(manifest: Mapping[str, Any], folder: Path) -> str:
+def kind_of(manifest: Manifest, folder: Path) -> str:
     """The kind of an export; one of the reference is told by its files."""
     if "kind" in manifest:
-        return str(manifest["kind"])
+        return manifest["kind"]
     return SCRIPTED_KIND if (folder / SCRIPTED).is_file() or not (folder / COMPILED).is_file() else "aot"
 
 
@@ -122,7 +110,7 @@ def carried_fallbacks(folder: Path, kind: str) -> list[str]:
     ]
 
 
-def _mismatches(folder: Path, manifest: Mapping[str, Any], machine: Machine) -> list[Mismatch]:
+def _mismatches(folder: Path, manifest: Manifest, machine: Machine) -> list[Mismatch]:
     """What keeps an export from running on a machine; warns of what might."""
     found = check(manifest, machine)
     for mismatch in found:
@@ -134,7 +122,7 @@ def _mismatches(folder: Path, manifest: Mapping[str, Any], machine: Machine) -> 
 def _check_fallback(folder: Path, kind: str, fatal: list[Mismatch], fallback: str | None) -> None:
     """Refuses an export that does not run here, unless it carries the fallback that is asked for."""
     carried = carried_fallbacks(folder, kind)
-    if fallback is None or any(mismatch.what == "format" for mismatch in fatal):
+    if fallback is None:
         raise refuse(folder, kind, fatal, carried)
     if fallback not in carried:
         raise ModelError(

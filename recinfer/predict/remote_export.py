@@ -10,7 +10,8 @@ from recinfer.data.storage.remote_path import RemotePath
 from recinfer.data.storage.transfer import files_below
 from recinfer.predict.compiled_scorer import COMPILED
 from recinfer.predict.export_scorer import SCRIPTED
-from recinfer.predict.manifest_check import MANIFEST, check_files
+from recinfer.predict.manifest import MANIFEST
+from recinfer.predict.manifest_check import check_files
 
 MARKS = (MANIFEST, SCRIPTED, COMPILED)
 

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from torch._inductor import config as inductor
+from torchrec import EmbeddingBagCollection, EmbeddingCollection
 
 from recinfer import inspect, load_scorer
 from recinfer.errors import ModelError
@@ -140,7 +142,13 @@ def test_one_compiled_file_has_its_tables_told(unified: Path) -> None:
         "FP32",
         "none",
     )
-    assert any("operators and layers of machine code" in note for note in contents.notes)
+    assert any("layers of machine code" in note for note in contents.notes)
+    # The lookup is in the library, and the manifest's tables are those that it reads.
+    lookups = contents.operators["fbgemm::int_nbit_split_embedding_codegen_lookup_function"]
+    modules = list(model_of(config_of("multi_tower_din"))[0].modules())
+    assert lookups == sum(isinstance(each, EmbeddingBagCollection | EmbeddingCollection) for each in modules)
+    # The attention's first layer is applied part by part.
+    assert contents.operators["aten::linear"] == sum(type(each) is torch.nn.Linear for each in modules) - 1
 
 
 def test_the_folder_says_what_it_is(compiled: Path, options: CompileOptions) -> None:
@@ -302,6 +310,22 @@ def test_free_sizes_are_learnt_from_examples(tmp_path: Path) -> None:
     assert [each.shape for each in learnt.inputs] == [("n0", 3), ("n1",), ("n0", "n2")]
     learnt.save(tmp_path / "compiled.json")
     assert read_interface(tmp_path / "compiled.json") == learnt
-    (tmp_path / "compiled.json").write_text('{"inputs": [{}]}')
-    with pytest.raises(ModelError, match="does not say"):
-        read_interface(tmp_path / "compiled.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"inputs": [{}]}, r"missing required field `name` - at `\$\.inputs\[0\]`"),
+        ({"most_rows": 0}, r"Expected `int` >= 1 - at `\$\.most_rows`"),
+        ({"sizes": []}, r"Expected `object`, got `array` - at `\$\.sizes`"),
+        ({"sizes": {"n0": [1]}}, r"at `\$\.sizes"),
+        ({"outputs": None}, r"Expected `array`, got `null` - at `\$\.outputs`"),
+        ({"inputs": [{"name": "x", "dtype": "float32", "shape": [-1]}]}, "Expected `int` >= 0"),
+    ],
+)
+def test_a_damaged_interface_is_told(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    path = tmp_path / "compiled.json"
+    INTERFACE.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ModelError, match=rf"compiled\.json is damaged: .*{says}"):
+        read_interface(path)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from recinfer.export import artifact
 from recinfer.predict import compatibility
 from recinfer.predict.compatibility import check, on_device, refuse, version_parts
 from recinfer.predict.machine import Machine, read_cpu_features, this_machine
@@ -44,7 +43,6 @@ def test_an_export_of_the_reference_asks_for_nothing() -> None:
 @pytest.mark.parametrize("kind", ["torchscript", *compatibility.COMPILED_KINDS])
 def test_the_machine_that_made_it_runs_it(kind: str) -> None:
     assert found(manifest(kind)) == []
-    assert found(manifest(kind, format=2)) == [("format", True)]
 
 
 @pytest.mark.parametrize(
@@ -129,10 +127,6 @@ def test_the_error_says_all_that_differs_and_what_to_do() -> None:
 )
 def test_versions(text: str, parts: tuple[int, ...]) -> None:
     assert version_parts(text) == parts
-
-
-def test_exporter_and_loader_speak_of_one_format() -> None:
-    assert artifact.FORMAT == compatibility.FORMAT
 
 
 def test_cpu_features_of_both_architectures(tmp_path: Path) -> None:

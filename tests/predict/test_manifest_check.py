@@ -31,19 +31,26 @@ def change(folder: Path, **values: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"versions": []}, r"`versions` is \[\]"),
-        ({"versions": {"torch": 2}}, "`versions` holds what is no text"),
+        ({"versions": []}, r"Expected `object`, got `array` - at `\$\.versions`"),
+        ({"versions": {"torch": 2}}, r"Expected `str`, got `int` - at `\$\.versions\[\.\.\.\]`"),
         ({"versions": None}, "it lacks `versions`"),
-        ({"cpu_features": 7}, "`cpu_features` is 7"),
-        ({"cpu_features": [7]}, "`cpu_features` holds what is no text"),
+        ({"cpu_features": 7}, r"Expected `array`, got `int` - at `\$\.cpu_features`"),
+        ({"cpu_features": [7]}, r"Expected `str`, got `int` - at `\$\.cpu_features\[0\]`"),
         ({"cpu_features": None}, "it lacks `cpu_features`"),
         ({"machine": None}, "it lacks `machine`"),
-        ({"machine": 1}, "`machine` is 1"),
-        ({"kind": []}, r"`kind` is \[\]"),
-        ({"parity": 3}, "`parity` is 3"),
-        ({"outputs": ["probs"]}, r"`outputs` is \[\"probs\"\]"),
-        ({"choice": "aot"}, '`choice` is "aot"'),
-        ({"format": "1"}, '`format` is "1"'),
+        ({"machine": 1}, "Expected `str`, got `int`"),
+        ({"kind": []}, "Expected `str`, got `array`"),
+        ({"parity": 3}, "Expected `object`, got `int`"),
+        ({"parity": {}}, r"Object missing required field `\w+` - at `\$\.parity`"),
+        ({"parity": {"rows": 1, "source": "", "bound": 0, "differences": {"y": {}}}}, "Object missing required field"),
+        ({"auc": {"probs": {"label": "liked"}}}, "Object missing required field"),
+        ({"speeds": {"eager": 5}}, r"Expected `object`, got `int` - at `\$\.speeds\[\.\.\.\]`"),
+        ({"tables": [{"name": "x"}]}, r"Object missing required field `\w+` - at `\$\.tables\[0\]`"),
+        ({"folded": {"features": []}}, "Object missing required field"),
+        ({"outputs": ["probs"]}, "Expected `object`, got `array`"),
+        ({"choice": "aot"}, r"Expected `object \| null`, got `str`"),
+        ({"format": "1"}, "Expected `int`, got `str`"),
+        ({"sha256": None}, "it lacks `sha256`"),
     ],
 )
 def test_damage_is_told(folder: Path, values: dict[str, Any], says: str) -> None:
@@ -51,6 +58,14 @@ def test_damage_is_told(folder: Path, values: dict[str, Any], says: str) -> None
     for use in (load_scorer, inspect):
         with pytest.raises(ModelError, match=rf"recinfer\.json is damaged: {says}"):
             use(folder)
+
+
+def test_a_later_format_is_told_from_damage(folder: Path) -> None:
+    change(folder, format=2, sha256=["other"], kind=7)
+    for use in (load_scorer, inspect):
+        with pytest.raises(ModelError, match="is of format 2, and this version reads 1") as caught:
+            use(folder)
+        assert caught.value.hint == "install a newer recinfer"
 
 
 @pytest.mark.parametrize("name", ["pipeline.config", "model_acc.json", "fg.json"])

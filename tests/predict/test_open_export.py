@@ -63,9 +63,9 @@ def test_a_newer_torch_is_warned_of(folder: Path, caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, r"format: it asks for 99, here is 1 at most(.|\n)*newer recinfer"),
+        ({"format": 99}, r"is of format 99, and this version reads 1\n  hint: install a newer recinfer"),
         ({"kind": "dreamt"}, "an export of kind 'dreamt'"),
-        ({"sha256": None}, "is damaged"),
+        ({"sha256": 3}, "is damaged"),
     ],
 )
 def test_manifests_that_are_refused(folder: Path, changes: dict[str, Any], message: str) -> None:
