@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from recinfer.cli.options import AT_LEAST_ONE, as_json
+from recinfer.cli.options import AT_LEAST_ONE, as_json, check_signature, fallback, signature
 from recinfer.cli.output import count, print_json, size, table
 from recinfer.cli.run import Command
 
@@ -21,20 +21,35 @@ if TYPE_CHECKING:
 @click.option(
     "--rows", type=AT_LEAST_ONE, metavar="N", default=20_000, show_default=True, help="How many, from the first on."
 )
+@click.option(
+    "--device", metavar="DEVICE", help="Score both on cpu, cuda or cuda:n. Default: each where it was made for."
+)
+@fallback
+@signature
 @as_json("the comparison")
-def compare(first: str, second: str, data: str, rows: int, as_json: bool) -> None:
+def compare(
+    first: str,
+    second: str,
+    data: str,
+    rows: int,
+    as_json: bool,
+    require_signature: bool,
+    public_key: str | None,
+    **settings: Any,
+) -> None:
     """Compare two exports: their scores, speed and size.
 
     EXPORT_A and EXPORT_B are export folders, or checkpoints with their pipeline.config. Both score the same rows, and
     take turns while they are timed, on one thread. Where the data has the label, AUC is shown too.
     """
+    check_signature(require_signature, public_key)
     from recinfer.env import limit_library_threads
 
     # Before torch is imported, which is when libraries read it.
     limit_library_threads(1)
     from recinfer.main import compare as score_both
 
-    found = score_both(first, second, data, rows=rows)
+    found = score_both(first, second, data, rows=rows, public_key=public_key, **settings)
     if as_json:
         print_json(found.to_json())
     else:

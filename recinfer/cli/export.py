@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recinfer.cli.options import AT_LEAST_ONE, TABLE_TYPES, as_json, config_edits, pipeline_config
+from recinfer.cli.options import AT_LEAST_ONE, TABLE_TYPES, Choice, as_json, config_edits, pipeline_config
 from recinfer.cli.output import count, print_json, size, table
 from recinfer.cli.run import Command
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from recinfer.export.report import ExportReport
 
 ACCELERATIONS = ("none", "aot", "aot-unified", "trt", "auto")
-# The flags that share the value share its type: click converts it once for each of them.
-ACCELERATION = click.Choice(ACCELERATIONS)
 
 
 @click.command(cls=Command, when_stopped="nothing is left behind")
@@ -63,20 +61,20 @@ ACCELERATION = click.Choice(ACCELERATIONS)
 )
 @click.option(
     "--quant-dense",
-    type=click.Choice(["none", "int8"], case_sensitive=False),
+    type=Choice(["none", "int8"], case_sensitive=False),
     help="Linear layers in INT8. Default: QUANT_DENSE, else none.",
 )
 @click.option(
     "--accelerate",
-    type=ACCELERATION,
+    type=Choice(ACCELERATIONS),
     # Names are written with "_" or "-", and help would show the former.
     metavar=f"[{'|'.join(ACCELERATIONS)}]",
     help="Compile the dense part (aot) or the whole model (aot-unified) ahead of time, for processors like this one, "
     "or with --device cuda for GPUs like this one; or the dense part with TensorRT (trt). auto measures what is "
     "fastest on the processor. Default: ENABLE_TRT or ENABLE_AOT, else none.",
 )
-@click.option("--aot", "accelerate", flag_value="aot", type=ACCELERATION, help="The same as --accelerate aot.")
-@click.option("--trt", "accelerate", flag_value="trt", type=ACCELERATION, help="The same as --accelerate trt.")
+@click.option("--aot", is_flag=True, help="The same as --accelerate aot.")
+@click.option("--trt", is_flag=True, help="The same as --accelerate trt.")
 @click.option(
     "--device",
     metavar="[cpu|cuda|cuda:N]",
@@ -84,7 +82,7 @@ ACCELERATION = click.Choice(ACCELERATIONS)
 )
 @click.option(
     "--mixed-precision",
-    type=click.Choice(["none", "bf16", "fp16"], case_sensitive=False),
+    type=Choice(["none", "bf16", "fp16"], case_sensitive=False),
     help="Type of products in dense layers; fp16 on a GPU only. Default: MIXED_PRECISION, else "
     "export_config.mixed_precision.",
 )
@@ -124,12 +122,12 @@ ACCELERATION = click.Choice(ACCELERATIONS)
 @click.option(
     "--carry",
     multiple=True,
-    type=click.Choice(["jit", "eager"]),
+    type=Choice(["jit", "eager"]),
     help="What a compiled export carries besides, for --fallback on other machines. May be repeated.",
 )
 @click.option(
     "--input-tile",
-    type=click.Choice(["0", "2", "3"]),
+    type=Choice(["0", "2", "3"]),
     help="Take user-side features once per user, and repeat their ids (2) or their embeddings (3) for each row. "
     "Default: INPUT_TILE, else 0.",
 )
@@ -141,20 +139,40 @@ ACCELERATION = click.Choice(ACCELERATIONS)
 @click.option("--overwrite", is_flag=True, help="Replace what is in --export_dir, once the new export is complete.")
 @config_edits
 @as_json("the report")
-def export(pipeline_config: str, export_dir: str, as_json: bool, input_tile: str | None, **settings: Any) -> None:
+def export(
+    pipeline_config: str,
+    export_dir: str,
+    as_json: bool,
+    input_tile: str | None,
+    accelerate: str | None,
+    aot: bool,
+    trt: bool,
+    **settings: Any,
+) -> None:
     """Export a checkpoint as a folder that scores without this package's model code.
 
     The export scores real rows, and is refused where it strays from the model. Also: recinfer-export,
     python -m recinfer.export.
     """
+    chosen = _acceleration(accelerate, aot, trt)
     from recinfer.main import export as write_export
 
     tile = None if input_tile is None else int(input_tile)
-    report = write_export(pipeline_config, export_dir, input_tile=tile, **settings)
+    report = write_export(pipeline_config, export_dir, input_tile=tile, accelerate=chosen, **settings)
     if as_json:
         print_json({"export_dir": export_dir, **report.to_json()})
     else:
         _print_report(report, Path(export_dir))
+
+
+def _acceleration(accelerate: str | None, aot: bool, trt: bool) -> str | None:
+    """What the three flags say together."""
+    said = {"--accelerate": accelerate, "--aot": "aot" if aot else None, "--trt": "trt" if trt else None}
+    given = {flag: value for flag, value in said.items() if value is not None}
+    if len(set(given.values())) > 1:
+        words = [f"{flag} {value}" if flag == "--accelerate" else flag for flag, value in given.items()]
+        raise click.UsageError(f"{' and '.join(words)} do not go together; give one of them")
+    return next(iter(given.values()), None)
 
 
 def _print_report(report: ExportReport, folder: Path) -> None:

@@ -9,12 +9,21 @@ import click
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
+
+class Choice(click.Choice[str]):
+    """One of several names, which an error spells as they are; click's own spells them as it compares them."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What a name that is none of them is answered."""
+        return f"{value!r} is not one of {', '.join(map(repr, self.choices))}."
+
+
 AT_LEAST_ONE = click.IntRange(min=1)
 NOT_NEGATIVE = click.IntRange(min=0)
 # The types are spelled out so that `--help` does not import the rooms that know them; a test compares.
-TABLE_TYPES = click.Choice(["FP32", "FP16", "INT8", "INT4", "INT2"], case_sensitive=False)
-DATASET_TYPES = click.Choice(["ParquetDataset", "CsvDataset"])
-WRITER_TYPES = click.Choice(["ParquetWriter", "CsvWriter"])
+TABLE_TYPES = Choice(["FP32", "FP16", "INT8", "INT4", "INT2"], case_sensitive=False)
+DATASET_TYPES = Choice(["ParquetDataset", "CsvDataset"])
+WRITER_TYPES = Choice(["ParquetWriter", "CsvWriter"])
 
 
 class NameList(click.ParamType):
@@ -72,6 +81,30 @@ def device(body: Body) -> Body:
         metavar="DEVICE",
         help="cpu, cuda or cuda:n. Default: a GPU where there is one, and under torchrun one for each process.",
     )(body)
+
+
+def fallback(body: Body) -> Body:
+    """``--fallback``."""
+    return click.option(
+        "--fallback",
+        type=Choice(["jit", "eager"]),
+        help="Where a compiled export does not run here: score with its scripted model, or its parameters, if it has "
+        "them.",
+    )(body)
+
+
+def signature(body: Body) -> Body:
+    """``--require-signature`` and ``--public-key``; see :func:`check_signature`."""
+    body = click.option("--public-key", metavar="FILE", help="A PEM file, for --require-signature.")(body)
+    return click.option(
+        "--require-signature", is_flag=True, help="Refuse an export that is not signed with the pair of --public-key."
+    )(body)
+
+
+def check_signature(require_signature: bool, public_key: str | None) -> None:
+    """Refuses one of the two without the other."""
+    if require_signature != (public_key is not None):
+        raise click.UsageError("--require-signature and --public-key go together.")
 
 
 def as_json(what: str) -> Callable[[Body], Body]:

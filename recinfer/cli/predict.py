@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recinfer.cli.logs import be_quiet
-from recinfer.cli.options import AT_LEAST_ONE, DATASET_TYPES, NOT_NEGATIVE, WRITER_TYPES, NameList, as_json
+from recinfer.cli.options import (
+    AT_LEAST_ONE,
+    DATASET_TYPES,
+    NOT_NEGATIVE,
+    WRITER_TYPES,
+    Choice,
+    NameList,
+    as_json,
+    check_signature,
+    fallback,
+    signature,
+)
 from recinfer.cli.output import print_json
 from recinfer.cli.predict_model import ChosenModel, chosen_model
 from recinfer.cli.run import Command
@@ -64,21 +75,14 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace output that is there, once the new one is complete.")
 @click.option(
     "--on-error",
-    type=click.Choice(["fail", "quarantine"]),
+    type=Choice(["fail", "quarantine"]),
     default="fail",
     show_default=True,
     help="What a row that cannot be used does: end the run, or go to _quarantine/ with its reason and position.",
 )
 @click.option("--max-bad-rows", type=NOT_NEGATIVE, metavar="N", help="With quarantine: more bad rows end the run.")
-@click.option(
-    "--fallback",
-    type=click.Choice(["jit", "eager"]),
-    help="Where a compiled export does not run here: score with its scripted model, or its parameters, if it has them.",
-)
-@click.option(
-    "--require-signature", is_flag=True, help="Refuse an export that is not signed with the pair of --public-key."
-)
-@click.option("--public-key", metavar="FILE", help="A PEM file, for --require-signature.")
+@fallback
+@signature
 @as_json("the summary")
 @click.option("--quiet", is_flag=True, help="Print no progress and no summary.")
 def predict(
@@ -144,8 +148,7 @@ def _check_flags(output: str | None, dry_run: bool, settings: dict[str, Any]) ->
         raise click.UsageError("--max-bad-rows asks for --on-error quarantine.")
     if settings["overwrite"] and not output:
         raise click.UsageError("--overwrite asks for --predict_output_path.")
-    if settings["require_signature"] != (settings["public_key"] is not None):
-        raise click.UsageError("--require-signature and --public-key go together.")
+    check_signature(settings["require_signature"], settings["public_key"])
 
 
 def _options(output: str | None, settings: dict[str, Any]) -> PredictOptions:

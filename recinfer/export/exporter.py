@@ -9,7 +9,8 @@ from pathlib import Path
 from recinfer.data.swap import exchange
 from recinfer.errors import OutputError
 from recinfer.export import artifact
-from recinfer.export.build import ExportJob, build_export
+from recinfer.export.build import build_export
+from recinfer.export.job import ExportJob
 from recinfer.export.report import ExportReport
 
 __all__ = ["ExportJob", "write_export"]

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from recinfer.env import Environment
 from recinfer.errors import UsageError
 from recinfer.export.aot import write_aot
-from recinfer.export.batched import with_batched_tables
 from recinfer.export.compile_options import CompileOptions
-from recinfer.export.quantize import with_inference_tables
 from recinfer.export.script import write_scripted
 from recinfer.export.tensorrt import write_trt
 from recinfer.export.unified import write_unified
@@ -36,7 +34,6 @@ class Kind:
         takes_options: whether ``write`` takes :class:`~recinfer.export.compile_options.CompileOptions` besides, as
             ``options``.
         check: raises a ModelError at once where this machine cannot make it.
-        tables: makes the model's tables for inference, before it is traced.
         whole: whether all of the model is compiled, lookups included: nothing is folded, scripted or tiled then.
     """
 
@@ -46,7 +43,6 @@ class Kind:
     devices: tuple[str, ...] = ("cpu",)
     takes_options: bool = False
     check: Callable[[], None] = lambda: None
-    tables: Callable[[nn.Module, torch.dtype, torch.dtype], nn.Module] = with_inference_tables
     whole: bool = False
 
     def writer(self, options: CompileOptions) -> Callable[[fx.GraphModule, Sequence[Feature], Path], None]:
@@ -63,7 +59,6 @@ KINDS: Mapping[str, Kind] = {
         switches={"ENABLE_AOT": "2"},
         devices=("cpu", "cuda"),
         takes_options=True,
-        tables=with_batched_tables,
         whole=True,
     ),
     "trt": Kind(
@@ -77,7 +72,7 @@ KINDS: Mapping[str, Kind] = {
 
 # What `--accelerate` names, and what `ENABLE_AOT` counts.
 AUTO = "auto"
-AUTO_KINDS = ("torchscript", "aot")
+AUTO_KINDS = ("torchscript", "aot", "aot-unified")
 ACCELERATIONS: Mapping[str, str] = {
     "none": "torchscript",
     "aot": "aot",

@@ -124,9 +124,8 @@ def _is_probability(name: str) -> bool:
 
 def default_bound(tables: Sequence[str], dense: str = "none", *precisions: str) -> float:
     """The bound for an export with tables and layers of these types, and products of these precisions."""
-    return max(
-        DENSE_BOUNDS[dense], *(PRECISION_BOUNDS[name] for name in precisions), *(BOUNDS[name] for name in tables)
-    )
+    of_products = [DENSE_BOUNDS[dense], *(PRECISION_BOUNDS[name] for name in precisions)]
+    return max(BOUNDS["FP32"], *of_products, *(BOUNDS[name] for name in tables))
 
 
 def _difference(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Difference:

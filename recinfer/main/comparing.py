@@ -23,7 +23,17 @@ ROUNDS = 7
 TIMED_ROWS = 4096
 
 
-def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000, rounds: int = ROUNDS) -> Comparison:
+def compare(
+    first: PathLike,
+    second: PathLike,
+    data: str,
+    *,
+    rows: int = 20_000,
+    rounds: int = ROUNDS,
+    device: str | None = None,
+    fallback: str | None = None,
+    public_key: PathLike | None = None,
+) -> Comparison:
     """Scores the same rows with two models: how far apart the scores are, and how fast each side is.
 
     Args:
@@ -31,16 +41,18 @@ def compare(first: PathLike, second: PathLike, data: str, *, rows: int = 20_000,
         data: file, folder, glob or comma list with the columns that both read; label columns give AUC.
         rows: how many to score, from the first on.
         rounds: of timing, in which the sides take turns.
+        device, fallback, public_key: of both sides, as for :func:`load_scorer`.
 
     Raises:
         ModelError: a side does not load.
+        SignatureMissingError, SignatureKeyError, TamperedError: with ``public_key``.
         InputError, BadRowError: the data does not fit.
         UsageError: the sides have no prediction in common.
     """
     from recinfer.export import comparison
     from recinfer.export.task_auc import label_columns, task_aucs
 
-    scorers = [load_scorer(path) for path in (first, second)]
+    scorers = [load_scorer(path, device=device, fallback=fallback, public_key=public_key) for path in (first, second)]
     names = [set(scorer.outputs.names) for scorer in scorers]
     if not names[0] & names[1]:
         raise UsageError(

@@ -12,6 +12,7 @@ from recinfer.main.config import PathLike, load_config
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from recinfer.env import Environment
     from recinfer.export.exporter import ExportJob
     from recinfer.export.report import ExportReport
     from recinfer.features.base import Feature
@@ -54,9 +55,9 @@ def export(
         quant_dense: ``int8`` for linear layers in INT8; by default ``QUANT_DENSE``, else ``none``.
         mixed_precision: ``BF16`` or ``FP16`` for products of dense layers, or ``none``; by default ``MIXED_PRECISION``,
             else ``export_config.mixed_precision``.
-        accelerate: ``none`` for TorchScript alone, ``aot`` to compile the dense part ahead of time, ``trt`` for
-            TensorRT, or ``auto`` for whichever is faster on the parity rows; by default what ``ENABLE_AOT`` or
-            ``ENABLE_TRT`` says.
+        accelerate: ``none`` for TorchScript alone, ``aot`` to compile the dense part ahead of time, ``aot-unified`` to
+            compile all of the model, ``trt`` for TensorRT, or ``auto`` for whichever runs fastest on the processor, by
+            the parity rows; by default what ``ENABLE_AOT`` or ``ENABLE_TRT`` says.
         device: ``cpu``, ``cuda`` or ``cuda:n``, that a compiled export is made for; by default the processor, and with
             TensorRT the first GPU.
         carry: what a compiled export shall carry besides, for machines where it does not run: ``jit`` (the scripted
@@ -70,12 +71,13 @@ def export(
 
     Raises:
         ParityError: the export's scores stray from the model's; nothing is left behind.
+        UsageError: a setting is unknown, or says nothing to the kind of export.
     """
     from recinfer.env import read_environment
     from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob
+    from recinfer.export.kind_flags import refuse_unused
     from recinfer.export.kinds import device_for, possible_kind
-    from recinfer.export.parity import default_bound
     from recinfer.export.precision import precision_name
     from recinfer.export.quant_dense import dense_type_name
     from recinfer.export.quantize import table_type_name
@@ -92,14 +94,10 @@ def export(
     kind = possible_kind(accelerate, environment)
     precision = precision_name(mixed_precision, environment.mixed_precision, config.export_config.mixed_precision)
     place = device_for(kind, device)
+    refuse_unused(kind, place.type, compile_flags, carry)
     options = compile_options(environment, config.export_config, device=place, **compile_flags)
-    tf32 = "TF32" if place.type == "cuda" and options.matmul_tf32 else ""
     features, model, trained = _trained(config, checkpoint_path)
-    tiling = tiling_of(
-        (environment.input_tile or 0) if input_tile is None else input_tile,
-        input_tile_3_online or environment.input_tile_3_online,
-        features,
-    )
+    tiling = tiling_of(*asked_tile(environment, input_tile, input_tile_3_online), features)
     job = ExportJob(
         config=config,
         model=model,
@@ -108,7 +106,7 @@ def export(
         quant_emb=types[0],
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
-        parity_bound=default_bound(types, dense, precision, tf32) if parity_bound is None else parity_bound,
+        parity_bound=parity_bound,
         fold_bytes=fold_mib << 20,
         kind=kind,
         compile_options=options,
@@ -118,6 +116,14 @@ def export(
         tiling=tiling,
     )
     return _write(job, export_dir, overwrite)
+
+
+def asked_tile(environment: Environment, at: int | None, online: bool) -> tuple[int, bool]:
+    """``--input-tile`` and ``--input-tile-3-online``, else the variables; of those, a flag also decides whether
+    ``INPUT_TILE_3_ONLINE`` has a place."""
+    if at is None:
+        return environment.input_tile or 0, online or environment.input_tile_3_online
+    return at, online or (at == 3 and environment.input_tile_3_online)
 
 
 def _trained(config: Any, checkpoint_path: PathLike | None) -> tuple[list[Feature], Model, str]:

@@ -70,7 +70,7 @@ def inspect(export_dir: PathLike) -> Contents:
         columns=manifest.get("inputs") or {feature.name: str(feature.arrow_type) for feature in features},
         inputs=input_tensors(found.input_keys, features),
         outputs=manifest.get("outputs") or dict.fromkeys(found.output_keys, ""),
-        tables=found.tables or [HeldTable(**each) for each in manifest.get("tables", [])],
+        tables=[HeldTable(**each) for each in manifest.get("tables", [])] or found.tables,
         operators=_merged(found.operators, _compiled_operators(folder)),
         parameters=found.parameters,
         parameter_bytes=found.parameter_bytes,

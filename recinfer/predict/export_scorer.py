@@ -75,6 +75,7 @@ class ExportScorer(ExportedModel):
 
     def run(self, tensors: Tensors) -> Tensors:
         """Scores one chunk; TorchScript releases the GIL, so threads run side by side."""
+        self.lengths.refuse_misfits(tensors)
         return self.per_user(tensors, self._score)
 
     def _score(self, tensors: Tensors) -> Tensors:

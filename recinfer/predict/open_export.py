@@ -83,6 +83,7 @@ def open_export(
     manifest = read_manifest(folder)
     kind = kind_of(manifest, folder)
     here = machine or this_machine(gpu=for_gpu(manifest), device=device if device and device.type == "cuda" else None)
+    _refuse_foreign_code(folder, kind, manifest)
     fatal = [*on_device(manifest, device.type if device else ""), *_mismatches(folder, manifest, here)]
     if not fatal:
         chosen = device or (device_of("cuda") if for_gpu(manifest) else CPU)
@@ -101,6 +102,16 @@ def kind_of(manifest: Manifest, folder: Path) -> str:
     if "kind" in manifest:
         return manifest["kind"]
     return SCRIPTED_KIND if (folder / SCRIPTED).is_file() or not (folder / COMPILED).is_file() else "aot"
+
+
+def _refuse_foreign_code(folder: Path, kind: str, manifest: Manifest) -> None:
+    """Of machine code of the reference nobody knows what it takes, in which order, and what it needs."""
+    if not manifest and kind != SCRIPTED_KIND:
+        raise ModelError(
+            f"{folder} is a compiled export without {MANIFEST}, as TorchEasyRec makes them: nothing says what its "
+            "machine code takes and needs",
+            "export its checkpoint with recinfer-export --aot, or as TorchScript",
+        )
 
 
 def carried_fallbacks(folder: Path, kind: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,3 +48,21 @@ def test_json(run: Run, exported: Exported, rows: Path) -> None:
 def test_data_that_is_not_there(run: Run, exported: Exported, tmp_path: Path) -> None:
     result = run("compare", exported("deepfm"), exported("deepfm"), "--data", tmp_path / "none.parquet")
     assert result.exit_code == 4 and "none.parquet" in result.stderr
+
+
+def test_the_device_and_the_fallback_of_both(
+    run: Run, exported: Exported, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["compare", exported("deepfm"), exported("deepfm"), "--data", rows, "--rows", "20"]
+    assert run(*asked, "--device", "cpu", "--json").exit_code == 0
+    refused = run(*asked, "--device", "tpu")
+    assert refused.exit_code == 2 and "use cpu, cuda or cuda:n" in refused.stderr
+    # As an export of a torch that is not here; the scripted model lies beside what does not run.
+    folder = Path(shutil.copytree(exported("deepfm"), tmp_path / "other"))
+    manifest = json.loads((folder / "recinfer.json").read_text(encoding="utf-8"))
+    changed = {**manifest, "kind": "aot", "versions": {"torch": "2.1.0"}}
+    (folder / "recinfer.json").write_text(json.dumps(changed), encoding="utf-8")
+    asked[2] = folder
+    assert run(*asked).exit_code == 8
+    found = run(*asked, "--fallback", "jit", "--json")
+    assert found.exit_code == 0 and json.loads(found.stdout)["differences"]["probs"]["largest"] == 0

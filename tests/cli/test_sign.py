@@ -59,10 +59,25 @@ def test_from_signing_to_each_refusal(run: Run, exported: Callable[[str], Path],
 
 
 def test_flags_that_go_together(run: Run, tmp_path: Path) -> None:
-    given = ["predict", "--scripted_model_path", tmp_path, "--predict_input_path", "x", "--dry-run"]
-    for alone in (["--require-signature"], ["--public-key", tmp_path / "key.pem"]):
-        result = run(*given, *alone)
-        assert result.exit_code == 2 and "go together" in result.stderr
+    predict = ["predict", "--scripted_model_path", tmp_path, "--predict_input_path", "x", "--dry-run"]
+    for given in (predict, ["compare", tmp_path, tmp_path, "--data", "x"]):
+        for alone in (["--require-signature"], ["--public-key", tmp_path / "key.pem"]):
+            result = run(*given, *alone)
+            assert result.exit_code == 2 and "go together" in result.stderr
+
+
+def test_a_comparison_verifies_both_sides(
+    run: Run, exported: Callable[[str], Path], rows: Path, tmp_path: Path
+) -> None:
+    private, public = write_pair(tmp_path, "ours")
+    sides = [shutil.copytree(exported("multi_tower"), tmp_path / name) for name in ("a", "b")]
+    asked = ["compare", *sides, "--data", rows, "--rows", "20", "--require-signature", "--public-key", public]
+    for side in sides:
+        assert run(*asked).exit_code == 12
+        run("sign", side, "--private-key", private)
+    assert run(*asked, "--json").exit_code == 0
+    (sides[1] / "gm.code").write_text("changed", encoding="utf-8")
+    assert run(*asked).exit_code == 14
 
 
 def test_a_checkpoint_has_no_signature(run: Run, tmp_path: Path) -> None:

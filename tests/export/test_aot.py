@@ -123,8 +123,10 @@ def test_a_batch_larger_than_the_model_takes_is_scored_in_parts(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("key", ["user_id.lengths", "history__genres.key_lengths"])
-def test_lengths_that_do_not_fit_are_an_error(unified: Path, compiled: Path, key: str) -> None:
-    for folder in (unified, compiled):
+def test_lengths_that_do_not_fit_are_an_error(
+    unified: Path, compiled: Path, exported: Callable[[str], Path], key: str
+) -> None:
+    for folder in (unified, compiled, exported("multi_tower_din")):
         scorer = load_scorer(folder)
         tensors = scorer.parser(make_table(4, 1, nulls=0.0))
         tensors[key][0] += 1000

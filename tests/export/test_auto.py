@@ -14,17 +14,21 @@ import pytest
 import torch
 
 from recinfer import load_scorer
+from recinfer.data.parser import Tensors
 from recinfer.env import Environment
-from recinfer.errors import ModelError, UsageError
-from recinfer.export import auto, build
+from recinfer.errors import ModelError, ParityError, UsageError
+from recinfer.export import auto, build, kinds
 from recinfer.export.comparison import Speed
 from recinfer.export.kinds import AUTO, AUTO_KINDS, KINDS, kind_name
+from recinfer.export.script import write_scripted
+from recinfer.export.tile import tiling_of
 from recinfer.predict import open_export
-from recinfer.predict.compiled_scorer import CompiledScorer
+from recinfer.predict.compiled_scorer import UnifiedScorer
 from recinfer.predict.export_scorer import ExportScorer
 from recinfer.predict.machine import Machine, this_machine
 from recinfer.predict.model_scorer import ModelScorer
 from recinfer.predict.scorer import Scorer
+from tests.sided import SIDED
 from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 ROWS = make_table(3, 1).to_batches()[0]
@@ -158,28 +162,30 @@ def test_names_of_accelerations() -> None:
         kind_name("fast", unset)
 
 
+RATES = {"torchscript": 100.0, "aot": 150.0, "aot-unified": 200.0}
+
+
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export by measurement in which the compiled kind won, and that carries both fallbacks."""
+    """An export by measurement in which the kind of one compiled file won, and that carries both fallbacks."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(build, "AUTO_KINDS", ("torchscript", "aot"))
-        pretend(monkeypatch, torchscript=100.0, aot=200.0)
+        pretend(monkeypatch, **RATES)
         folder = tmp_path_factory.mktemp("auto") / "export"
         return write_export_of("multi_tower_din", folder, kind=AUTO, carry=frozenset({"jit", "eager"}))
 
 
 def test_the_manifest_says_why(chosen: Path) -> None:
     manifest = json.loads((chosen / "recinfer.json").read_text(encoding="utf-8"))
-    assert manifest["kind"] == manifest["choice"]["kind"] == "aot"
-    speeds = {kind: each["median"] for kind, each in manifest["choice"]["speeds"].items()}
-    assert speeds == {"torchscript": 100.0, "aot": 200.0}
+    assert manifest["kind"] == manifest["choice"]["kind"] == "aot-unified"
+    assert {kind: each["median"] for kind, each in manifest["choice"]["speeds"].items()} == RATES
     held = {path.name for path in chosen.iterdir()}
-    assert held >= {"scripted_sparse_model.pt", "aoti_model.pt2", "scripted_model.pt", "weights.safetensors"}
+    assert held >= {"aoti_model.pt2", "scripted_model.pt", "weights.safetensors"}
+    assert "scripted_sparse_model.pt" not in held
     assert not any(path.is_symlink() or path.is_dir() for path in chosen.iterdir())
     assert set(manifest["sha256"]) == held - {"recinfer.json"}
 
 
-@pytest.mark.parametrize(("fallback", "kind"), [(None, CompiledScorer), ("jit", ExportScorer), ("eager", ModelScorer)])
+@pytest.mark.parametrize(("fallback", "kind"), [(None, UnifiedScorer), ("jit", ExportScorer), ("eager", ModelScorer)])
 def test_what_the_export_carries_scores_as_the_model(
     chosen: Path, monkeypatch: pytest.MonkeyPatch, fallback: str | None, kind: type[Scorer]
 ) -> None:
@@ -212,3 +218,38 @@ def test_an_export_carries_only_what_it_is_asked_to(tmp_path: Path) -> None:
     carrying = write_export_of("multi_tower", tmp_path / "carrying", carry=frozenset({"eager"}))
     added = {path.name for path in carrying.iterdir()} - {path.name for path in folder.iterdir()}
     assert added == {"weights.safetensors"}
+
+
+def test_a_carried_model_that_strays_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Straying(ExportScorer):
+        """Scores that are a little off."""
+
+        def run(self, tensors: Tensors) -> Tensors:
+            return {name: scores + 0.01 for name, scores in super().run(tensors).items()}
+
+    # Its compiled part need not be made for this.
+    monkeypatch.setitem(kinds.KINDS, "aot", replace(kinds.KINDS["torchscript"], write=write_scripted))
+    monkeypatch.setitem(build.OPENERS, "aot", ExportScorer)
+    write_export_of("multi_tower", tmp_path / "sound", kind="aot", carry=frozenset({"jit"}))
+    monkeypatch.setattr(build, "ExportScorer", Straying)
+    with pytest.raises(ParityError, match="scored by the scripted model that it carries"):
+        write_export_of("multi_tower", tmp_path / "export", kind="aot", carry=frozenset({"jit"}))
+    assert not (tmp_path / "export").exists()
+
+
+def test_kinds_that_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+
+    def choose(candidates: dict[str, Any], rows: pa.RecordBatch, work: Path) -> Any:
+        seen.append(list(candidates))
+        write, opened = candidates["torchscript"]
+        write(work)
+        return auto.Choice("torchscript", {}, {}), opened(work)
+
+    monkeypatch.setattr(build, "write_fastest", choose)
+    write_export_of("multi_tower", tmp_path / "plain", kind=AUTO)
+    config = config_of("multi_tower", features=SIDED)
+    model, features = model_of(config)
+    given = {"config": config, "model": model, "features": features, "tiling": tiling_of(2, False, features)}
+    write_export_of("multi_tower", tmp_path / "tiled", kind=AUTO, **given)
+    assert seen == [["torchscript", "aot", "aot-unified"], ["torchscript", "aot"]]

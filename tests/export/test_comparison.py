@@ -131,7 +131,7 @@ def test_models_that_predict_other_things(exported: Exported, rows: Path, monkey
     other = copy.copy(one)
     other.outputs = pa.schema([("codes", pa.int64())])
     sides = iter([one, other])
-    monkeypatch.setattr(comparing, "load_scorer", lambda path: next(sides))
+    monkeypatch.setattr(comparing, "load_scorer", lambda path, **settings: next(sides))
     with pytest.raises(UsageError, match="no prediction in common: logits, probs against codes"):
         compare(exported("deepfm"), exported("deepfm"), str(rows))
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from recinfer.config.load import load_pipeline_config
-from recinfer.errors import ModelError, UsageError
+from recinfer.errors import ModelError
 from recinfer.export.batched import tables_of, with_batched_tables
 from recinfer.export.contents import scripted_contents
 from recinfer.export.operator_shim import lookup_shims
@@ -29,7 +29,7 @@ from recinfer.predict.compiled_scorer import Compiled
 from recinfer.predict.device import CPU, Place
 from recinfer.predict.operators import load_operators
 from tests.export.other_device import OTHER, run_elsewhere
-from tests.synthetic import MODELS, config_of, model_of, write_export_of
+from tests.synthetic import MODELS, config_of, model_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.config"))
 SELF_ATTENTION = Path(__file__).parents[2] / "configs/taobao/ple.config"
@@ -114,12 +114,6 @@ def test_an_id_outside_its_table_is_an_error(outside: int) -> None:
     batch["history__movie_id.values"][-1] = outside
     with torch.no_grad(), pytest.raises(RuntimeError, match="an id is outside its table"):
         with_batched_tables(model, torch.float, torch.float)(batch)
-
-
-def test_what_needs_a_scripted_part_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="has no scripted part"):
-        write_export_of("deepfm", tmp_path / "export", kind="aot-unified", carry=frozenset({"jit"}))
-    assert not (tmp_path / "export").exists()
 
 
 def test_self_attention_is_exported_for_sequences_of_any_length(

@@ -116,7 +116,10 @@ def test_input_tile_of_environment_and_call(home: Path, tmp_path: Path, monkeypa
     switches = json.loads((tmp_path / "tiled" / "model_acc.json").read_text(encoding="utf-8"))
     assert (switches["INPUT_TILE"], switches["INPUT_TILE_3_ONLINE"]) == ("3", "1")
     with pytest.raises(UsageError, match="goes with INPUT_TILE=3, not 2"):
-        recinfer.export(home / "pipeline.config", tmp_path / "other", input_tile=2)
+        recinfer.export(home / "pipeline.config", tmp_path / "other", input_tile=2, input_tile_3_online=True)
+    # The flag wins over both variables.
+    recinfer.export(home / "pipeline.config", tmp_path / "other", input_tile=2)
+    assert '"INPUT_TILE": "2"' in (tmp_path / "other" / "model_acc.json").read_text(encoding="utf-8")
     source = str(home / "eval.parquet")
     outputs = [
         recinfer.predict(home / "export", source, tmp_path / "a"),

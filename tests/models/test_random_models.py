@@ -15,8 +15,8 @@ import recinfer
 from recinfer.config.activations import ACTIVATIONS
 from recinfer.config.save import to_text
 from recinfer.data.parser import Parser
-from recinfer.export.build import FOLD_BYTES, ExportJob
 from recinfer.export.exporter import write_export
+from recinfer.export.job import FOLD_BYTES, ExportJob
 from recinfer.features.base import Feature
 from recinfer.models import MODELS, Model
 from recinfer.nn.half_bag import pool_in_single_precision

@@ -159,6 +159,13 @@ def test_kinds_by_files(tmp_path: Path) -> None:
     assert kind_of({}, tmp_path) == "torchscript" and kind_of({"kind": "trt"}, tmp_path) == "trt"
 
 
+def test_machine_code_of_the_reference_is_refused(tmp_path: Path) -> None:
+    for name in ("aoti_model.pt2", "scripted_sparse_model.pt", "pipeline.config"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=r"as TorchEasyRec makes them(.|\n)*export its checkpoint"):
+        load_scorer(tmp_path)
+
+
 def test_only_exports_are_signed(tmp_path: Path) -> None:
     with pytest.raises(SignatureMissingError, match="only exports are"):
         load_scorer(tmp_path, public_key=tmp_path / "key.pem")
