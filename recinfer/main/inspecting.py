@@ -116,14 +116,14 @@ def _scripted(
     from recinfer.export.contents import ScriptedContents, scripted_contents
     from recinfer.predict.export_scorer import load_scripted
 
-    names = (SCRIPTED,) if kind == "torchscript" else (SPARSE, SCRIPTED)
-    for name in names:
-        if (folder / name).is_file():
-            if name == SPARSE:
-                notes.append(f"tables and layers are those of {name}; the dense part is machine code")
-            return scripted_contents(load_scripted(folder / name), declared)
-    notes.append("there is no scripted file: layers of machine code cannot be listed")
-    return ScriptedContents([], {}, 0, 0, [], [])
+    # A scripted model beside machine code is what `--fallback jit` scores with, and not the export.
+    name = SCRIPTED if kind == "torchscript" else SPARSE
+    if not (folder / name).is_file():
+        notes.append("there is no scripted file: layers of machine code cannot be listed")
+        return ScriptedContents([], {}, 0, 0, [], [])
+    if name == SPARSE:
+        notes.append(f"tables and layers are those of {name}; the dense part is machine code")
+    return scripted_contents(load_scripted(folder / name), declared)
 
 
 def _compiled_operators(folder: Path) -> Mapping[str, int]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from recinfer import load_scorer
+from recinfer import inspect, load_scorer
 from recinfer.data.parser import Tensors
 from recinfer.env import Environment
 from recinfer.errors import ModelError, ParityError, UsageError
@@ -183,6 +183,12 @@ def test_the_manifest_says_why(chosen: Path) -> None:
     assert "scripted_sparse_model.pt" not in held
     assert not any(path.is_symlink() or path.is_dir() for path in chosen.iterdir())
     assert set(manifest["sha256"]) == held - {"recinfer.json"}
+
+
+def test_what_is_inside_is_the_program_s_not_that_of_the_carried_model(chosen: Path) -> None:
+    contents = inspect(chosen)
+    assert contents.operators == json.loads((chosen / "compiled.json").read_text(encoding="utf-8"))["operators"]
+    assert contents.fallbacks == ["jit", "eager"] and contents.tables and contents.parameters == 0
 
 
 @pytest.mark.parametrize(("fallback", "kind"), [(None, UnifiedScorer), ("jit", ExportScorer), ("eager", ModelScorer)])
