@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ACCELERATIONS = ("none", "aot", "aot-unified", "trt", "auto")
 
 
-@click.command(cls=Command, when_stopped="nothing is left behind")
+@click.command(cls=Command, when_stopped="nothing is left behind", stop_signals=(signal.SIGINT, signal.SIGTERM))
 @pipeline_config
 @click.option("--export_dir", required=True, metavar="FOLDER", help="Where the export goes: a new or an empty folder.")
 @click.option(
@@ -55,9 +56,7 @@ ACCELERATIONS = ("none", "aot", "aot-unified", "trt", "auto")
     "--fold-mib",
     type=click.IntRange(min=0),
     metavar="N",
-    default=32,
-    show_default=True,
-    help="Memory for small tables multiplied into the layers that read them; 0 for none.",
+    help="Memory for small tables multiplied into the layers that read them, in MiB; 0 for none. Default: 32.",
 )
 @click.option(
     "--quant-dense",

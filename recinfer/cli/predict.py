@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 )
 @click.option("--reserved_columns", type=NameList(), help="Input columns to carry over, or ALL_COLUMNS.")
 @click.option("--output_columns", type=NameList(), help="Predictions to write. Default: all.")
-@click.option("--batch_size", type=AT_LEAST_ONE, metavar="ROWS", help="Rows per read; scores do not depend on it.")
+@click.option(
+    "--batch_size",
+    type=AT_LEAST_ONE,
+    metavar="ROWS",
+    help="Rows per read; scores depend on it in their last digits at most.",
+)
 @click.option(
     "--predict_threads",
     type=AT_LEAST_ONE,

@@ -26,7 +26,7 @@ def read_json_object(path: Path, hint: str) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}", hint) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} is damaged: it holds no object", hint)

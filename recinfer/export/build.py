@@ -10,8 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 from safetensors.torch import save_file
 
+from recinfer import interrupts
 from recinfer.config.save import save_pipeline_config
-from recinfer.errors import UsageError
+from recinfer.data.parser import Tensors
+from recinfer.errors import BadRowError, UsageError
 from recinfer.export import artifact
 from recinfer.export.assets import gather_assets
 from recinfer.export.auto import Choice, write_fastest
@@ -23,6 +25,7 @@ from recinfer.export.parity import compare
 from recinfer.export.precision import check_precision
 from recinfer.export.prepare import Prepared, bound_of, prepare
 from recinfer.export.report import ExportReport
+from recinfer.export.room import check_room
 from recinfer.export.script import write_scripted
 from recinfer.export.task_auc import task_aucs
 from recinfer.export.tile import TILED_KINDS
@@ -48,9 +51,11 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
         ParityError: the scripted model that the export carries strays from the model.
     """
     _check(job)
+    interrupts.check()
     eager = ModelScorer(job.model, job.features, job.fingerprint, job.config.data_config)
     rows, source = job.parity_rows()
-    data = with_batch_size(eager.parser(rows), rows.num_rows)
+    data = with_batch_size(_parsed(eager, rows, source), rows.num_rows)
+    interrupts.check()
     prepared: Prepare = cache(partial(prepare, job, data))
     sample = _one_batch(rows.slice(0, SPEED_ROWS))
     save_pipeline_config(gather_assets(job.config, work), work / artifact.CONFIG)
@@ -60,6 +65,7 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
     made = prepared(KINDS[kind].whole)
     scored, bound = eager.score(rows), bound_of(job, made)
     if "jit" in job.carry and kind != "torchscript":
+        check_room(work, prepared(False).graph)
         write_scripted(prepared(False).graph, job.features, work)
         scripted = ExportScorer(work, job.fingerprint).score(rows)
         compare(scored, scripted, f"{source}, scored by the scripted model that it carries", bound).check()
@@ -102,6 +108,16 @@ def build_export(job: ExportJob, work: Path) -> ExportReport:
     return report
 
 
+def _parsed(model: Scorer, rows: pa.Table, source: str) -> Tensors:
+    try:
+        return model.parser(rows)
+    except BadRowError as error:
+        where = "" if error.row is None else f", in row {error.row} of {source}"
+        raise BadRowError(
+            f"{error.message}{where}", error.hint or "correct the row, or give other rows", error.row
+        ) from error
+
+
 def _check(job: ExportJob) -> None:
     """Refuses at once what the kind cannot be."""
     if job.kind == AUTO:
@@ -113,7 +129,7 @@ def _check(job: ExportJob) -> None:
     if job.tiling is not None and job.kind not in TILED_KINDS:
         raise UsageError(
             f"an export of kind {job.kind} takes user-side features with each row",
-            f"leave INPUT_TILE out, or use one of the kinds {', '.join(TILED_KINDS)}",
+            f"leave --input-tile (INPUT_TILE) out, or use one of the kinds {', '.join(TILED_KINDS)}",
         )
     if job.device.type != "cpu" and "jit" in job.carry and job.mixed_precision == "FP16":
         raise UsageError("a scripted model in FP16 does not run on processors", "leave --carry jit out, or use BF16")
@@ -134,7 +150,9 @@ def _write_model(
 
 
 def _write(job: ExportJob, kind: str, prepared: Prepare, folder: Path) -> None:
+    interrupts.check()
     made = prepared(KINDS[kind].whole)
+    check_room(folder, made.graph)
     KINDS[kind].writer(job.compile_options)(made.graph, job.features, folder)
 
 
@@ -144,6 +162,7 @@ def _open(job: ExportJob, kind: str, folder: Path) -> Scorer:
 
 def _write_weights(job: ExportJob, work: Path) -> None:
     """What ``--fallback eager`` scores with."""
+    check_room(work, job.model)
     save_file({name: tensor.contiguous() for name, tensor in job.model.state_dict().items()}, work / WEIGHTS)
     # Written for its owner alone, where all other files are as the umask has them.
     (work / WEIGHTS).chmod((work / artifact.CONFIG).stat().st_mode)

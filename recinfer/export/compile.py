@@ -77,10 +77,17 @@ def _compile(
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
             return operators
         except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
-            said = str(error).strip().splitlines()
             raise ModelError(
-                f"the model does not compile: {said[0] if said else repr(error)}", "export without --aot"
+                f"the model does not compile: {_reason(error)}", "export without compiling: --accelerate none"
             ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in a line: of the C++ compiler's words, its first error, else its last line."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    output = said[said.index("Output:") + 1 :] if "Output:" in said else []
+    errors = [line for line in output if "error" in line.lower()] or output[-1:]
+    return ": ".join([said[0], *errors[:1]])
 
 
 def _free(interface: Interface, size: str) -> Any:

@@ -10,6 +10,7 @@ from recinfer.errors import UsageError
 COMPILED = ("aot", "aot-unified", "trt")
 # The kinds that a parameter of `recinfer.export` means something to; those that all kinds have are not here.
 KINDS_OF_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "fold_mib": ("torchscript", "aot", "trt", "auto"),
     "max_batch_size": (*COMPILED, "auto"),
     "cudnn_allow_tf32": COMPILED,
     "cuda_matmul_allow_tf32": COMPILED,

@@ -92,7 +92,7 @@ class ParityReport:
             raise ParityError(
                 f"the export's {name} differs by {largest:.3g} from the model's, above the bound of "
                 f"{self.limit(name):.3g}{of} ({self.rows} rows of {self.source})",
-                f"choose a finer table type, or set --parity-bound{what} if such a difference is acceptable",
+                f"choose finer table types where they are coarse, or set --parity-bound{what} if it is acceptable",
             )
 
 

@@ -56,7 +56,10 @@ def tiling_of(at: int, online: bool, features: Sequence[Feature]) -> Tiling | No
     """
     hint = "use --input-tile 2 (repeat ids) or --input-tile 3 (repeat embeddings)"
     if online and at != EMBEDDINGS:
-        raise UsageError(f"INPUT_TILE_3_ONLINE goes with INPUT_TILE=3, not {at}", hint)
+        raise UsageError(
+            f"--input-tile-3-online (INPUT_TILE_3_ONLINE) goes with INPUT_TILE=3, not {at}",
+            "use --input-tile 3, or leave it out",
+        )
     if at in (0, 1):
         return None
     if at not in (IDS, EMBEDDINGS):

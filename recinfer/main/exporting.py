@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +30,7 @@ def export(
     parity_input_path: str | None = None,
     parity_rows: int = 4096,
     parity_bound: float | None = None,
-    fold_mib: int = 32,
+    fold_mib: int | None = None,
     accelerate: str | None = None,
     device: str | None = None,
     carry: Sequence[str] = (),
@@ -51,7 +52,7 @@ def export(
             else FP32.
         parity_input_path: rows to compare scores on; by default the evaluation input, else the training input.
         parity_bound: largest difference of a probability; by default according to the table types.
-        fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none.
+        fold_mib: memory for small tables multiplied into the layers that read them, in MiB; 0 for none; 32 by default.
         quant_dense: ``int8`` for linear layers in INT8; by default ``QUANT_DENSE``, else ``none``.
         mixed_precision: ``BF16`` or ``FP16`` for products of dense layers, or ``none``; by default ``MIXED_PRECISION``,
             else ``export_config.mixed_precision``.
@@ -74,8 +75,10 @@ def export(
         UsageError: a setting is unknown, or says nothing to the kind of export.
     """
     from recinfer.env import read_environment
+    from recinfer.errors import UsageError
     from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob
+    from recinfer.export.job import FOLD_BYTES
     from recinfer.export.kind_flags import refuse_unused
     from recinfer.export.kinds import device_for, possible_kind
     from recinfer.export.precision import precision_name
@@ -90,11 +93,13 @@ def export(
         table_type_name(quant_emb or environment.quant_emb or ""),
         table_type_name(quant_ec_emb or environment.quant_ec_emb or ""),
     )
+    if parity_bound is not None and not (math.isfinite(parity_bound) and parity_bound >= 0):
+        raise UsageError(f"--parity-bound {parity_bound} is no bound", "give a number of 0 or more")
     dense = dense_type_name(quant_dense or environment.quant_dense or "")
     kind = possible_kind(accelerate, environment)
     precision = precision_name(mixed_precision, environment.mixed_precision, config.export_config.mixed_precision)
     place = device_for(kind, device)
-    refuse_unused(kind, place.type, compile_flags, carry)
+    refuse_unused(kind, place.type, {**compile_flags, "fold_mib": fold_mib}, carry)
     options = compile_options(environment, config.export_config, device=place, **compile_flags)
     features, model, trained = _trained(config, checkpoint_path)
     tiling = tiling_of(*asked_tile(environment, input_tile, input_tile_3_online), features)
@@ -107,7 +112,7 @@ def export(
         quant_ec_emb=types[1],
         parity_rows=lambda: _parity_rows(config, parity_input_path, parity_rows),
         parity_bound=parity_bound,
-        fold_bytes=fold_mib << 20,
+        fold_bytes=FOLD_BYTES if fold_mib is None else fold_mib << 20,
         kind=kind,
         compile_options=options,
         mixed_precision=precision,
@@ -141,7 +146,11 @@ def _trained(config: Any, checkpoint_path: PathLike | None) -> tuple[list[Featur
 def _check_place(export_dir: PathLike, overwrite: bool) -> None:
     """Refuses a place in a store that holds something; of local folders that is found out as quickly later."""
     from recinfer.data.storage.remote_path import is_remote, parse_remote
+    from recinfer.errors import UsageError
     from recinfer.export.remote import check_target
+
+    if not str(export_dir):
+        raise UsageError("--export_dir is empty", "name a folder")
 
     if is_remote(export_dir):
         check_target(parse_remote(str(export_dir)), overwrite)

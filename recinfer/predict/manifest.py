@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from recinfer.data.json_object import read_json_object, shaped
 from recinfer.errors import ModelError
@@ -91,7 +93,7 @@ class Manifest(TypedDict, total=False):
         sha256: of every other file, by relative path.
     """
 
-    format: int
+    format: Annotated[int, Meta(ge=1)]
     created_by: str
     created_at: str
     model_fingerprint: str

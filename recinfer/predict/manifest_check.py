@@ -35,7 +35,8 @@ def check_files(folder: Path) -> dict[str, str]:
         name = file.relative_to(folder).as_posix()
         if (file.suffix in PROGRAMS or name in SETTINGS) and name not in listed:
             raise ModelError(
-                f"{folder} is not as it was exported: {MANIFEST} does not list {name}", "take it away, or export again"
+                f"{folder} is not as it was exported: {MANIFEST} does not list {name}",
+                "copy the export again, and take away what does not belong to it",
             )
     for name, expected in listed.items():
         file = folder / name

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recinfer import interrupts
 from recinfer.predict.flow import Item, Lane
 from recinfer.predict.progress import Snapshot
 from recinfer.predict.stages import Place, Work, parse_stage, read_stage, score_stage, write_stage
@@ -76,6 +77,7 @@ def _watch(work: Work, watch: Watch, threads: list[threading.Thread]) -> None:
     writer = threads[-1]
     while writer.is_alive():
         writer.join(watch.interval)
+        interrupts.check()
         if watch.on_progress is not None:
             watch.on_progress(work.progress.snapshot())
         stalled = work.progress.stalled_seconds()

@@ -36,6 +36,7 @@ def sign(folder: Path, private_key: Path) -> Path:
         TamperedError: the folder holds a symbolic link, which a signature cannot cover.
     """
     signing = _package("signing")
+    _must_be_there(private_key)
     try:
         config = signing.Config().use_elliptic_key_signer(private_key=private_key)
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -73,6 +74,7 @@ def verify(folder: Path, public_key: Path) -> None:
             f"{folder} is not signed: {SIGNATURE} is missing", "sign it: recinfer sign EXPORT --private-key FILE"
         )
     verifying = _package("verifying")
+    _must_be_there(public_key)
     try:
         config = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
         key = _key_hash(public_key)
@@ -93,6 +95,11 @@ def verify(folder: Path, public_key: Path) -> None:
             f"{folder} is not as it was signed: {_what_differs(error)}",
             "do not use it; get the export again from whoever signed it",
         ) from error
+
+
+def _must_be_there(key: Path) -> None:
+    if not key.is_file():
+        raise UsageError(f"the key {key} does not exist", "check the path")
 
 
 _KEY_HINT = (
@@ -156,4 +163,6 @@ def _first_line(error: BaseException) -> str:
     if isinstance(error, AttributeError):
         # model-signing reads the curve of whatever key there is.
         return "it is of no elliptic curve"
-    return str(error).strip().splitlines()[0] if str(error).strip() else ""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    # It goes on to name a switch of its own, which nobody can reach here.
+    return text.partition(" This behavior can be changed")[0]

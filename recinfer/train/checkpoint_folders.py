@@ -182,7 +182,7 @@ def _content(model_dir: str | Path) -> str:
         return f"its folders are {', '.join(held[:10])}" if held else "there is nothing, or nothing but files"
     folder = Path(model_dir)
     if not folder.exists():
-        return "the folder does not exist"
+        return "the folder does not exist" + ("" if folder.is_absolute() else f" in {Path.cwd()}")
     if not folder.is_dir():
         return "it is not a folder"
     names = sorted(path.name for path in folder.iterdir())

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from recinfer import interrupts
 from recinfer.data.parser import Tensors
 from recinfer.distributed.team import Team, statistics
 from recinfer.errors import StageError
@@ -145,6 +146,7 @@ class Loop:
         batches: Iterator[Batch] = self.source.epoch(epoch, self.position.batch)
         with closing(batches):  # type: ignore[type-var]
             for batch in batches:
+                interrupts.check()
                 self._step(batch, epoch, settings, train_metrics, clock)
                 profiled()
                 if settings.save_steps and self.position.step % settings.save_steps == 0:

@@ -95,6 +95,9 @@ def test_flags_that_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"accelerate": "auto", "trt_workspace_mib": 0}, "--trt-workspace-mib says nothing to an export of kind auto"),
         ({"accelerate": "aot-unified", "debug_trt": True}, "--debug-trt says nothing to an export of kind aot-unified"),
         ({"accelerate": "aot", "cuda_matmul_allow_tf32": True}, "--cuda-matmul-allow-tf32 is about products on a GPU"),
+        ({"accelerate": "aot-unified", "fold_mib": 0}, "--fold-mib says nothing to an export of kind aot-unified"),
+        ({"parity_bound": float("nan")}, "nan is no bound"),
+        ({"parity_bound": float("inf")}, "inf is no bound"),
         ({"carry": ["jit"]}, "what --carry jit would carry"),
     ],
 )

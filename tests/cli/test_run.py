@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import warnings
 from collections.abc import Callable
 
@@ -10,9 +12,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from recinfer import interrupts
 from recinfer.cli.logs import be_quiet, seconds_since_last_line
 from recinfer.cli.run import Command
-from recinfer.errors import BadRowError, IncompleteError
+from recinfer.errors import BadRowError, IncompleteError, ModelError
 
 
 def invoke(body: Callable[..., None], *arguments: str, options: tuple[str, ...] = ()) -> Result:
@@ -38,6 +41,21 @@ def test_ctrl_c_says_what_comes_next() -> None:
     command = Command("made-up", callback=body, when_stopped="run it again")
     result = CliRunner().invoke(command, [])
     assert (result.exit_code, result.stderr) == (130, "error: stopped; run it again\n")
+
+
+@pytest.mark.parametrize("after", [interrupts.check, lambda: refuse("the checkpoint is damaged")])
+def test_ctrl_c_that_a_library_swallows_is_told_too(after: Callable[[], None]) -> None:
+    def body() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        after()
+
+    result = invoke(body)
+    assert (result.exit_code, result.stderr) == (130, "error: stopped; nothing was changed\n")
+
+
+def refuse(text: str) -> None:
+    raise ModelError(text)
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -12,7 +12,7 @@ from torch._inductor import config as inductor
 
 from recinfer.errors import ModelError
 from recinfer.export import compile as compiling
-from recinfer.export.compile import compile_ahead
+from recinfer.export.compile import _reason, compile_ahead
 from recinfer.export.cpp_runtime import PIECE, shares_runtime
 from recinfer.predict.compiled import CompiledPackage
 from recinfer.predict.compiled_inputs import interface_of
@@ -96,3 +96,10 @@ def test_the_name_of_a_shared_library_is_found(tmp_path: Path, content: bytes, s
         package.writestr("model/data/model.so", content)
         package.writestr("model/data/model.cpp", b"libstdc++.so.6")
     assert shares_runtime(tmp_path / "model.pt2") == shared
+
+
+def test_a_compiler_that_fails_says_why() -> None:
+    said = "C++ compile error\n\nCommand:\ng++ x.cpp\n\nOutput:\nx.cpp: note\nx.cpp:3: fatal error: no room\nend\n"
+    assert _reason(RuntimeError(said)) == "C++ compile error: x.cpp:3: fatal error: no room"
+    assert _reason(RuntimeError("it is\nnot possible")) == "it is"
+    assert _reason(ValueError()) == "ValueError()"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pytest
 
 from recinfer import load_scorer
 from recinfer.config.load import load_pipeline_config, parse_pipeline_config
-from recinfer.errors import ConfigError, ModelError, OutputError, ParityError
+from recinfer.errors import BadRowError, ConfigError, ModelError, OutputError, ParityError
 from recinfer.export import exporter
 from recinfer.export.assets import gather_assets
 from recinfer.export.build import build_export
+from recinfer.export.work_folder import work_folder
 from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 Exported = Callable[[str], Path]
@@ -135,7 +138,6 @@ def job_of(model: str, **changes: Any) -> exporter.ExportJob:
 def test_an_export_is_replaced_only_on_demand(tmp_path: Path) -> None:
     target = tmp_path / "export"
     exporter.write_export(job_of("multi_tower"), target)
-    (target / "notes").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match=r"exists and is not empty(.|\n)*--overwrite"):
         exporter.write_export(job_of("multi_tower"), target)
     exporter.write_export(job_of("multi_tower"), target, overwrite=True)
@@ -156,11 +158,80 @@ def test_an_export_is_replaced_where_folders_cannot_be_exchanged(
 ) -> None:
     target = tmp_path / "export"
     exporter.write_export(job_of("multi_tower"), target)
-    (target / "notes").write_text("mine", encoding="utf-8")
     monkeypatch.setattr(exporter, "exchange", lambda first, second: False)
     exporter.write_export(job_of("multi_tower"), target, overwrite=True)
     assert {path.name for path in target.iterdir()} == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_an_older_export_is_not_replaced_where_it_holds_more(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    exporter.write_export(job_of("multi_tower"), target)
+    (target / "mine").mkdir()
+    (target / "recinfer.sig").touch()
+    exporter.write_export(job_of("multi_tower"), target, overwrite=True)
+    (target / "mine").mkdir()
+    (target / "mine" / "notes").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="holds mine/notes, which is no part of the export"):
+        exporter.write_export(job_of("multi_tower"), target, overwrite=True)
+    assert (target / "mine" / "notes").read_text(encoding="utf-8") == "mine"
+    # A damaged one lists nothing, and can be replaced all the same.
+    (target / "recinfer.json").write_text("{", encoding="utf-8")
+    exporter.write_export(job_of("multi_tower"), target, overwrite=True)
+    assert {path.name for path in target.iterdir()} == FILES
+
+
+def test_places_that_no_export_can_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(job: Any, work: Path) -> Any:
+        raise AssertionError("it is refused before any work")
+
+    monkeypatch.setattr(exporter, "build_export", never)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(OutputError, match="is the current folder"):
+        exporter.write_export(job_of("multi_tower"), Path("."))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "empty")
+    with pytest.raises(OutputError, match="is where a file system is mounted"):
+        exporter.write_export(job_of("multi_tower"), tmp_path / "empty")
+    (tmp_path / "notes").touch()
+    with pytest.raises(OutputError, match="notes is a file") as caught:
+        exporter.write_export(job_of("multi_tower"), tmp_path / "notes")
+    assert "overwrite" not in (caught.value.hint or "")
+
+
+def test_a_disk_that_is_too_small_is_told_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: space._replace(free=1 << 20))
+    for kind in ("torchscript", "aot"):
+        with pytest.raises(OutputError, match=r"1 MiB free, and the export needs up to 16"):
+            write_export_of("multi_tower", tmp_path / "export", kind=kind)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    place = tmp_path / "export"
+    long_ago = time.time() - 3600
+    with work_folder(place) as held:
+        left, young, other = (
+            tmp_path / name
+            for name in (".export.recinfer-abcd1234", ".export.recinfer-efgh5678", ".export2.recinfer-x")
+        )
+        for folder in (left, young, other):
+            folder.mkdir()
+            (folder / "aoti_model.pt2").touch()
+        for folder in (left, other, held):
+            os.utime(folder, (long_ago, long_ago))
+        with work_folder(place) as mine:
+            assert {path.name for path in tmp_path.iterdir()} == {each.name for each in (held, young, other, mine)}
+    assert {path.name for path in tmp_path.iterdir()} == {young.name, other.name}
+
+
+def test_a_bad_row_is_told_with_its_place(tmp_path: Path) -> None:
+    rows = make_table(5, 1, nulls=0.0)
+    bad = rows.set_column(rows.column_names.index("movie_id"), "movie_id", pa.array([1, 2, 3, 99, 4], pa.int32()))
+    with pytest.raises(BadRowError, match=r"column 'movie_id': .*, in row 3 of made up"):
+        write_export_of("multi_tower", tmp_path / "export", parity_rows=lambda: (bad, "made up"))
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:

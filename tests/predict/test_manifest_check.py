@@ -50,6 +50,7 @@ def change(folder: Path, **values: Any) -> None:
         ({"outputs": ["probs"]}, "Expected `object`, got `array`"),
         ({"choice": "aot"}, r"Expected `object \| null`, got `str`"),
         ({"format": "1"}, "Expected `int`, got `str`"),
+        ({"format": 0}, "Expected `int` >= 1"),
         ({"sha256": None}, "it lacks `sha256`"),
     ],
 )

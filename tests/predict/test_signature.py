@@ -165,12 +165,15 @@ def test_keys_that_cannot_be_used(signed: Path, keys: Keys, tmp_path: Path) -> N
     before = (signed / "recinfer.sig").read_bytes()
     weak, _ = write_pair(tmp_path, "weak", "SECP256K1")
     (tmp_path / "text.pem").write_text("no key", encoding="utf-8")
-    for key in (weak, keys[1], tmp_path / "text.pem", tmp_path / "nowhere"):
+    for key in (weak, keys[1], tmp_path / "text.pem"):
         with pytest.raises(UsageError, match="is no private key that can sign"):
             sign(signed, key)
-    for key in (keys[0], tmp_path / "text.pem", tmp_path / "nowhere"):
+    for key in (keys[0], tmp_path / "text.pem"):
         with pytest.raises(UsageError, match="is no public key"):
             load_scorer(signed, public_key=key)
+    for use in (lambda key: sign(signed, key), lambda key: load_scorer(signed, public_key=key)):
+        with pytest.raises(UsageError, match="nowhere does not exist"):
+            use(tmp_path / "nowhere")
     assert (signed / "recinfer.sig").read_bytes() == before
     assert not list(signed.glob(".recinfer.sig*"))
 

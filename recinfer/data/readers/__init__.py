@@ -84,5 +84,6 @@ def _kind_of(path: str) -> str:
         if file.read(4) == b"PAR1":
             return "ParquetDataset"
     raise InputError(
-        f"cannot tell what kind of table {path} is", "say so with --dataset_type ParquetDataset or CsvDataset"
+        f"cannot tell what kind of table {path} is",
+        "give files that end in .parquet or .csv, or to predict, say --dataset_type ParquetDataset or CsvDataset",
     )
