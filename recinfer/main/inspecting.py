@@ -45,7 +45,7 @@ def inspect(export_dir: PathLike) -> Contents:
     from recinfer.predict.machine import this_machine
     from recinfer.predict.manifest import HINT, read_manifest
     from recinfer.predict.manifest_check import check_files
-    from recinfer.predict.open_export import carried_fallbacks, is_export, kind_of
+    from recinfer.predict.open_export import carried_fallbacks, check_complete, is_export, kind_of
 
     folder = local_model(export_dir)
     if not is_export(folder):
@@ -53,6 +53,8 @@ def inspect(export_dir: PathLike) -> Contents:
     checked = check_files(folder)
     manifest = read_manifest(folder)
     kind = kind_of(manifest, folder)
+    if manifest:
+        check_complete(kind, folder)
     notes = [] if manifest else ["there is no recinfer.json, so no file could be held against its SHA-256"]
     features, declared = _from_config(folder, notes)
     found = _scripted(folder, kind, declared, notes)

@@ -12,9 +12,10 @@ import torch
 from recinfer.errors import ModelError, UsageError
 from recinfer.predict import signature
 from recinfer.predict.compatibility import SCRIPTED_KIND, Mismatch, check, for_gpu, on_device, refuse
+from recinfer.predict.compiled_inputs import INTERFACE
 from recinfer.predict.compiled_scorer import COMPILED, SPARSE, CompiledScorer, UnifiedScorer
 from recinfer.predict.device import CPU, device_of
-from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer
+from recinfer.predict.export_scorer import CONFIG, SCRIPTED, ExportScorer, require
 from recinfer.predict.machine import Machine, this_machine
 from recinfer.predict.manifest import MANIFEST, Manifest, read_manifest
 from recinfer.predict.manifest_check import check_files
@@ -112,6 +113,17 @@ def _refuse_foreign_code(folder: Path, kind: str, manifest: Manifest) -> None:
             "machine code takes and needs",
             "export its checkpoint with recinfer-export --aot, or as TorchScript",
         )
+
+
+def check_complete(kind: str, folder: Path) -> None:
+    """Refuses an export of ours without the files that its kind cannot do without.
+
+    Raises:
+        ModelError: one is missing, or this version knows no such kind.
+    """
+    _opener(kind, folder)
+    for name in (*PROGRAMS[kind], *(() if kind == SCRIPTED_KIND else (INTERFACE,))):
+        require(folder, name)
 
 
 def carried_fallbacks(folder: Path, kind: str) -> list[str]:

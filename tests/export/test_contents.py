@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -299,10 +300,18 @@ def test_compiled_exports_show_their_scripted_part(tmp_path: Path) -> None:
     (folder / "scripted_model.pt").rename(folder / "scripted_sparse_model.pt")
     hashes = manifest["sha256"]
     hashes["scripted_sparse_model.pt"] = hashes.pop("scripted_model.pt")
+    for name, content in (("aoti_model.pt2", b""), ("compiled.json", b'{"inputs": [], "outputs": []}')):
+        (folder / name).write_bytes(content)
+        hashes[name] = hashlib.sha256(content).hexdigest()
     changes = {"kind": "aot", "cpu_features": ["avx2"], "versions": {"torch": "1.0"}}
     (folder / "recinfer.json").write_text(json.dumps(manifest | changes), encoding="utf-8")
     contents = inspect(folder)
     assert contents.kind == "aot" and len(contents.tables) == 10
+    assert contents.operators["fbgemm::int_nbit_split_embedding_codegen_lookup_function"] > 0
     assert contents.needs == {"machine": manifest["machine"], "cpu_features": ["avx2"]}
     assert contents.differences[0].startswith("torch: it asks for 1.0")
     assert any("scripted_sparse_model.pt" in note for note in contents.notes)
+    for kind, says in (("trt", r"trt_model\.pt2 is missing"), ("dreamt", "an export of kind 'dreamt'")):
+        (folder / "recinfer.json").write_text(json.dumps(manifest | changes | {"kind": kind}), encoding="utf-8")
+        with pytest.raises(ModelError, match=says):
+            inspect(folder)
