@@ -75,7 +75,6 @@ def export(
         UsageError: a setting is unknown, or says nothing to the kind of export.
     """
     from recinfer.env import read_environment
-    from recinfer.errors import UsageError
     from recinfer.export.compile_options import compile_options
     from recinfer.export.exporter import ExportJob
     from recinfer.export.job import FOLD_BYTES
@@ -87,14 +86,13 @@ def export(
     from recinfer.export.tile import tiling_of
 
     _check_place(export_dir, overwrite)
+    _check_bound(parity_bound)
     config = load_config(pipeline_config, overrides, edit_config_json)
     environment = read_environment()
     types = (
         table_type_name(quant_emb or environment.quant_emb or ""),
         table_type_name(quant_ec_emb or environment.quant_ec_emb or ""),
     )
-    if parity_bound is not None and not (math.isfinite(parity_bound) and parity_bound >= 0):
-        raise UsageError(f"--parity-bound {parity_bound} is no bound", "give a number of 0 or more")
     dense = dense_type_name(quant_dense or environment.quant_dense or "")
     kind = possible_kind(accelerate, environment)
     precision = precision_name(mixed_precision, environment.mixed_precision, config.export_config.mixed_precision)
@@ -154,6 +152,13 @@ def _check_place(export_dir: PathLike, overwrite: bool) -> None:
 
     if is_remote(export_dir):
         check_target(parse_remote(str(export_dir)), overwrite)
+
+
+def _check_bound(bound: float | None) -> None:
+    from recinfer.errors import UsageError
+
+    if bound is not None and not (math.isfinite(bound) and bound >= 0):
+        raise UsageError(f"--parity-bound {bound} is no bound", "give a number of 0 or more")
 
 
 def _write(job: ExportJob, export_dir: PathLike, overwrite: bool) -> ExportReport:
