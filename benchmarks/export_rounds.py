@@ -197,7 +197,7 @@ def measure(
         _say(f"{model}: exporting {variant.name}")
         try:
             path = write(model, variant, folder, scale, place)
-            scorers[variant.name] = load_scorer(path)
+            scorers[variant.name] = load_scorer(path, device=device)
         except (ModelError, ParityError) as error:
             exports[variant.name] = {"failed": error.message}
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from torch._inductor import config as inductor
 from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import InvalidCxxCompiler
 from torch.fx.experimental import _config as shapes
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from recinfer.errors import ModelError
-from recinfer.export.cpp_runtime import SHARED, shares_runtime
+from recinfer.export.cpp_runtime import SHARED, calls_back, shares_runtime
 from recinfer.export.program_operators import program_operators
 from recinfer.predict.compiled_inputs import Interface
 
@@ -54,6 +56,11 @@ def compile_ahead(
     # One thread: the scorer's threads share the cores.
     settings = {"cpp.threads": 1, "aot_inductor.custom_ops_to_c_shims": dict(shims or {})}
     operators = _compile(module, example, free, path, settings)
+    if calls_back(path):
+        raise ModelError(
+            "the model does not compile: it has operators that machine code cannot call by itself",
+            "export without compiling: --accelerate none",
+        )
     if not shares_runtime(path):
         _compile(module, example, free, path, {**settings, "aot_inductor.custom_op_libs": [SHARED]})
     if not shares_runtime(path):
@@ -69,7 +76,10 @@ def _compile(
 ) -> dict[str, int]:
     # `backed_size_oblivious`, else a batch of one row is refused.
     oblivious = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with torch.no_grad(), oblivious, inductor.patch(dict(settings)):
+    on_gpu = any(each.is_cuda for each in example)
+    # The fused kernels of attention for GPUs want masks of widths that are known.
+    attention = sdpa_kernel(SDPBackend.MATH) if on_gpu else nullcontext()
+    with torch.no_grad(), oblivious, attention, inductor.patch(dict(settings)):
         try:
             program = torch.export.export(module, tuple(example), dynamic_shapes=free, strict=False)
             # Compiling changes the program.
@@ -77,8 +87,9 @@ def _compile(
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
             return operators
         except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
+            tools = "the CUDA toolkit must be there (CUDA_HOME); or " if on_gpu else ""
             raise ModelError(
-                f"the model does not compile: {_reason(error)}", "export without compiling: --accelerate none"
+                f"the model does not compile: {_reason(error)}", f"{tools}export without compiling: --accelerate none"
             ) from error
 
 

@@ -21,6 +21,7 @@ from recinfer.export.script import trace
 from recinfer.export.scripted_tables import HeldTable
 from recinfer.export.tile import EMBEDDINGS
 from recinfer.export.tile_lookups import with_lookups_once
+from recinfer.nn.intervention import with_constant_maps
 from recinfer.predict.device import CPU
 
 
@@ -55,6 +56,8 @@ def prepare(job: ExportJob, data: Mapping[str, torch.Tensor], whole: bool) -> Pr
     place = job.device if whole else CPU
     make_tables = with_batched_tables if whole else with_inference_tables
     tables = make_tables(_on(model, place), TABLE_TYPES[job.quant_emb], TABLE_TYPES[job.quant_ec_emb])
+    # A copy, as tables are made.
+    with_constant_maps(tables)
     graph = trace(tables, job.features, job.tiling, place)
     folded = FoldReport() if whole else fold_tables(graph, job.model, data, job.fold_bytes)
     quantized = quantize_dense(graph) if job.quant_dense == "int8" else []

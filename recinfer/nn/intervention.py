@@ -40,6 +40,31 @@ class OrthogonalMap(nn.Module):
         return reflected(held.original, held[0].base)
 
 
+class ConstantMap(nn.Module):
+    """An orthogonal map that learns no more, for compilers that know nothing of reflections.
+
+    Args:
+        matrix: [before, after].
+    """
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(matrix.detach().clone(), requires_grad=False)
+
+    def matrix(self) -> torch.Tensor:
+        """[before, after]."""
+        return self.weight
+
+
+def with_constant_maps(model: nn.Module) -> nn.Module:
+    """The model itself, with its orthogonal maps worked out."""
+    with torch.no_grad():
+        for name, module in list(model.named_modules()):
+            if isinstance(module, OrthogonalMap):
+                model.set_submodule(name, ConstantMap(module.matrix()))
+    return model
+
+
 class Intervention(nn.Module):
     """Shifts a representation, inside a low-rank subspace, by where others lie in it (ReFT: Wu et al., NeurIPS 2024,
     arXiv:2404.03592).

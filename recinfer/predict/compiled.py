@@ -13,6 +13,7 @@ import tempfile
 import weakref
 import zipfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -47,7 +48,8 @@ class CompiledPackage:
         files = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         try:
             self._library = _load_library(path, folder)
-            handle = self._start(runs, folder)
+            with _current(device):
+                handle = self._start(runs, folder)
         except BaseException:
             files()
             raise
@@ -57,7 +59,7 @@ class CompiledPackage:
             files()
         self._handle = handle
         # Finalizers run last made first: the model is gone before the files are.
-        weakref.finalize(self, self._library.AOTInductorModelContainerDelete, handle)
+        weakref.finalize(self, _delete, self._library, handle, device)
         self.num_inputs = self._count("AOTInductorModelContainerGetNumInputs")
         self.num_outputs = self._count("AOTInductorModelContainerGetNumOutputs")
 
@@ -125,6 +127,16 @@ class CompiledPackage:
             # Behind the first line comes where in the compiled code.
             why = (said.value or b"").decode(errors="replace").strip().partition("\n")[0] or f"status {status}"
             raise ModelError(f"the compiled model {self.path} {what}: {why}", hint)
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Inside, a GPU is the thread's current one: starting a model changes that, and ending it takes it for granted."""
+    return nullcontext() if device.type == "cpu" else torch.cuda.device(device)
+
+
+def _delete(library: ctypes.CDLL, handle: ctypes.c_void_p, device: torch.device) -> None:
+    with _current(device):
+        library.AOTInductorModelContainerDelete(handle)
 
 
 def _load_library(path: Path, folder: Path) -> ctypes.CDLL:

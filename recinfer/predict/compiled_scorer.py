@@ -18,6 +18,8 @@ SPARSE = "scripted_sparse_model.pt"
 COMPILED = "aoti_model.pt2"
 # More runs at once than threads would ever score.
 MOST_RUNS = max(16, 2 * (os.cpu_count() or 1))
+# On a GPU each of them loads all kernels when it first runs, and further threads have nothing to gain by running now.
+MOST_RUNS_ON_GPU = 4
 
 
 class CompiledScorer(ExportedModel):
@@ -90,7 +92,8 @@ class Compiled:
         self._place = place
         if place.device.type == "cuda":
             allow_tf32(folder)
-        self._model = CompiledPackage(require(folder, COMPILED), MOST_RUNS, place.device)
+        runs = MOST_RUNS if place.device.type == "cpu" else MOST_RUNS_ON_GPU
+        self._model = CompiledPackage(require(folder, COMPILED), runs, place.device)
         self._model.check_counts(len(self.interface.inputs), len(self.interface.outputs))
 
     def run(self, tensors: Tensors) -> Tensors:

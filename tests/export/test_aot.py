@@ -234,12 +234,16 @@ def test_a_run_lets_other_threads_go_on(compiled: Path, unified: Path) -> None:
     for folder in (compiled, unified):
         scorer = opened(folder)
         tensors = scorer.parser(make_table(20_000, 1))
-        shares = [longest_wait(lambda scorer=scorer, tensors=tensors: scorer.run(tensors)) for _ in range(5)]
-        assert min(shares) < 0.5, shares
+        runs = [longest_wait(lambda scorer=scorer, tensors=tensors: scorer.run(tensors)) for _ in range(5)]
+        # A run of a GPU may be over before the other thread has woken up a few times.
+        shares = [wait / seconds for wait, seconds in runs if seconds > 0.01]
+        if not shares:
+            pytest.skip("the runs are too short to tell")
+        assert min(shares) < 0.5, runs
 
 
-def longest_wait(run: Callable[[], object]) -> float:
-    """How long a thread that wakes up each millisecond had to wait at most, over the time that the run took."""
+def longest_wait(run: Callable[[], object]) -> tuple[float, float]:
+    """How long a thread that wakes up each millisecond had to wait at most, and the time that the run took."""
     waits: list[float] = []
     stop = threading.Event()
 
@@ -260,7 +264,7 @@ def longest_wait(run: Callable[[], object]) -> float:
     seconds = time.perf_counter() - start
     stop.set()
     watching.join()
-    return max(waits, default=seconds) / seconds
+    return max(waits, default=seconds), seconds
 
 
 def test_threads_score_side_by_side(compiled: Path, unified: Path) -> None:

@@ -61,6 +61,18 @@ def test_a_compiler_that_links_libstdcpp_statically_makes_a_model_that_runs(
     assert not shares_runtime(path)
 
 
+class Rotation(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"y": torch.matrix_exp(x.t() @ x)}
+
+
+def test_an_operator_that_machine_code_cannot_call_is_told_at_once(tmp_path: Path) -> None:
+    examples = [[torch.randn(rows, 8)] for rows in (3, 5)]
+    interface = interface_of(["x"], examples, ["y"])
+    with pytest.raises(ModelError, match="has operators that machine code cannot call"):
+        compile_ahead(Rotation(), interface, examples[0], tmp_path / "model.pt2")
+
+
 def test_a_machine_without_a_compiler_says_so(tmp_path: Path) -> None:
     with (
         inductor.patch({"cpp.cxx": (None, "g++-that-is-not-there")}),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+from recinfer import load_scorer
 from recinfer.data.parser import Parser
 from recinfer.errors import ConfigError
 from recinfer.features.base import Feature
 from recinfer.models import Model
-from recinfer.nn.intervention import OrthogonalMap
+from recinfer.nn.intervention import OrthogonalMap, with_constant_maps
+from recinfer.predict.model_scorer import ModelScorer
 from tests.models.parity import check_learns, check_scripted
 from tests.models.test_multi_task import BINARY, EXPERTS
-from tests.synthetic import config_of, make_table, model_of
+from tests.synthetic import config_of, make_table, model_of, write_export_of
 
 TOWERS = f"""
   task_towers {{ tower_name: "click" {BINARY} mlp {{ hidden_units: [8, 4] }} }}
@@ -39,6 +45,30 @@ def random_model(text: str) -> tuple[Model, list[Feature]]:
 
 def test_scripted() -> None:
     check_scripted(*random_model(TEXT))
+
+
+@pytest.mark.parametrize("rank", [2, 4, 5])
+def test_maps_that_are_worked_out_give_the_same(rank: int) -> None:
+    # Of the source's width 4: fewer dimensions, as many, and more.
+    towers = TOWERS.replace("low_rank_dim: 2", f"low_rank_dim: {rank}")
+    model, features = random_model(f"dc2vr {{ bottom_mlp {{ hidden_units: 10 }} {EXPERTS} {towers} }}")
+    batch = Parser(features)(make_table(20, 1))
+    fixed = with_constant_maps(copy.deepcopy(model))
+    assert not any(isinstance(module, OrthogonalMap) for module in fixed.modules())
+    for name, wanted in model(batch).items():
+        torch.testing.assert_close(fixed(batch)[name], wanted, rtol=0, atol=1e-6)
+
+
+def test_compiled(tmp_path: Path) -> None:
+    # Machine code has no way to call what makes a matrix of reflections.
+    model, features = random_model(TEXT)
+    config = config_of(TEXT, groups=["deep"])
+    given = {"config": config, "model": model, "features": features}
+    scorer = load_scorer(write_export_of("multi_tower", tmp_path / "export", kind="aot", **given))
+    wanted, table = ModelScorer(model, features, "", config.data_config), make_table(50, 3)
+    for name in wanted.outputs.names:
+        found, expected = (np.array(each.score(table)[name], np.float64) for each in (scorer, wanted))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_learns() -> None:

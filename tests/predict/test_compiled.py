@@ -6,7 +6,8 @@ import gc
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,7 +96,16 @@ def test_on_a_gpu(
         asked.append(device)
         return SimpleNamespace(cuda_stream=4660)
 
+    current: list[str] = []
+
+    @contextmanager
+    def device(which: torch.device) -> Iterator[None]:
+        current.append(str(which))
+        yield
+        current.append("back")
+
     monkeypatch.setattr(torch.cuda, "current_stream", stream)
+    monkeypatch.setattr(torch.cuda, "device", device)
     model = CompiledPackage(package, 5, torch.device("cuda", 1))
     assert (model.num_inputs, model.num_outputs) == (2, 1)
     assert folders() == [["library.so", "one.cubin"]]
@@ -105,6 +115,7 @@ def test_on_a_gpu(
     assert asked == [torch.device("cuda", 1)]
     del model
     gc.collect()
+    assert current == ["cuda:1", "back"] * 2
     # The model goes before its files do.
     assert log.read_text().splitlines() == ["start cuda:1 5", "run 2 1 4660 0", "delete with kernels"]
     assert folders() == []
@@ -120,7 +131,10 @@ def test_on_a_processor(package: Path, log: Path, folders: Callable[[], list[lis
     assert log.read_text().splitlines() == ["start cpu 3", "run 2 1 0 0", "delete without"]
 
 
-def test_a_library_that_does_not_start_leaves_nothing(package: Path, folders: Callable[[], list[list[str]]]) -> None:
+def test_a_library_that_does_not_start_leaves_nothing(
+    package: Path, folders: Callable[[], list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     with pytest.raises(ModelError, match=r"does not start on cuda:7: invalid device ordinal\n"):
         CompiledPackage(package, 1, torch.device("cuda", 7))
     assert folders() == []
