@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +39,15 @@ def example_batch(
     return out
 
 
-def ragged_batch(features: Sequence[Feature], rows: int, *, longest: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+def ragged_batch(
+    features: Sequence[Feature], rows: int, *, longest: int | Callable[[int], int] = 4, seed: int = 0
+) -> dict[str, torch.Tensor]:
     """As :func:`example_batch`, with 0 to ``longest`` steps a row, the same for all features of a sequence, and 0 to 2
-    ids where several are allowed."""
+    ids where several are allowed.
+
+    Args:
+        longest: of each sequence, which a row has where this is told by the sequence's number.
+    """
     generator = np.random.default_rng(seed)
     lengths: dict[str, npt.NDArray[np.int64]] = {}
     out: dict[str, torch.Tensor] = {}
@@ -49,7 +55,12 @@ def ragged_batch(features: Sequence[Feature], rows: int, *, longest: int = 4, se
         several = feature.is_sparse and feature.value_dim != 1
         if feature.sequence is not None:
             group = feature.sequence.name or feature.name
-            per_row = lengths.setdefault(group, generator.integers(0, longest + 1, rows))
+            number = list(lengths).index(group) if group in lengths else len(lengths)
+            most = longest(number) if callable(longest) else longest
+            drawn = generator.integers(0, most + 1, rows)
+            if callable(longest):
+                drawn[number % rows] = most
+            per_row = lengths.setdefault(group, drawn)
         elif several:
             per_row = generator.integers(0, 3, rows)
         else:
