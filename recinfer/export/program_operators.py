@@ -17,4 +17,4 @@ def program_operators(program: torch.export.ExportedProgram) -> dict[str, int]:
         for node in module.graph.nodes
         if isinstance(node.target, torch._ops.OpOverload)
     )
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return dict(counts.most_common())

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # A folder is made before it is locked: a younger one may be just between.
@@ -32,7 +32,9 @@ def work_folder(place: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_prefix(place), dir=place.parent))
     held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Without locks nobody sweeps here either.
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     finally:
         # Renamed into place it is not here any more.
@@ -48,16 +50,16 @@ def _sweep(place: Path) -> None:
     """Deletes what killed exports have left."""
     left = re.compile(re.escape(_prefix(place)) + r"\w{8}(-old)?")
     for folder in place.parent.iterdir():
-        if not left.fullmatch(folder.name) or not folder.is_dir() or folder.is_symlink():
-            continue
-        if time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
-            continue
-        held = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(held)
+        # One may be another user's, be swept by another export just now, or lie where there are no locks.
+        with suppress(OSError):
+            if left.fullmatch(folder.name) and time.time() - folder.lstat().st_mtime > YOUNG_SECONDS:
+                _delete_unheld(folder)
+
+
+def _delete_unheld(folder: Path) -> None:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+    finally:
+        os.close(held)

@@ -73,7 +73,7 @@ def inspect(export_dir: PathLike) -> Contents:
         inputs=input_tensors(found.input_keys, features),
         outputs=manifest.get("outputs") or dict.fromkeys(found.output_keys, ""),
         tables=[HeldTable(**each) for each in manifest.get("tables", [])] or found.tables,
-        operators=_merged(found.operators, _compiled_operators(folder)),
+        operators=dict((Counter(found.operators) + Counter(_compiled_operators(folder))).most_common()),
         parameters=found.parameters,
         parameter_bytes=found.parameter_bytes,
         notes=notes,
@@ -133,14 +133,6 @@ def _compiled_operators(folder: Path) -> Mapping[str, int]:
     from recinfer.predict.compiled_inputs import INTERFACE, read_interface
 
     return read_interface(folder / INTERFACE).operators if (folder / INTERFACE).is_file() else {}
-
-
-def _merged(*counts: Mapping[str, int]) -> dict[str, int]:
-    """The sum of counts, most frequent first."""
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -225,6 +227,19 @@ def test_what_a_killed_export_left_goes_with_the_next_one(tmp_path: Path) -> Non
         with work_folder(place) as mine:
             assert {path.name for path in tmp_path.iterdir()} == {each.name for each in (held, young, other, mine)}
     assert {path.name for path in tmp_path.iterdir()} == {young.name, other.name}
+
+
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(held: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    left = tmp_path / ".export.recinfer-abcd1234"
+    left.mkdir()
+    os.utime(left, (1, 1))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with work_folder(tmp_path / "export") as mine:
+        assert {path.name for path in tmp_path.iterdir()} == {left.name, mine.name}
+    assert [path.name for path in tmp_path.iterdir()] == [left.name]
 
 
 def test_a_bad_row_is_told_with_its_place(tmp_path: Path) -> None:
